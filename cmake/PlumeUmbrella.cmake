@@ -1,0 +1,13 @@
+# Writes plume_everything.hpp into the build tree: every header of include/plume, in layer order. For
+# plume::compiled and for the guards; users include what they use.
+
+set(PLUME_UMBRELLA_DIR "${PROJECT_BINARY_DIR}/generated")
+
+file(GLOB_RECURSE plume_headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include"
+     "${PROJECT_SOURCE_DIR}/include/plume/*.hpp")
+list(SORT plume_headers)
+set(plume_includes "#pragma once\n")
+foreach(header IN LISTS plume_headers)
+  string(APPEND plume_includes "#include \"${header}\"\n")
+endforeach()
+file(CONFIGURE OUTPUT "${PLUME_UMBRELLA_DIR}/plume_everything.hpp" CONTENT "${plume_includes}" @ONLY)
