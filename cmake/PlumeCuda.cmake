@@ -41,3 +41,9 @@ add_library(plume_cuda INTERFACE)
 add_library(plume::cuda ALIAS plume_cuda)
 set_target_properties(plume_cuda PROPERTIES EXPORT_NAME cuda)
 target_link_libraries(plume_cuda INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,plume_cuda_kernels>" plume)
+
+# The smallest program that links plume::cuda: proves that nothing is missing.
+if(PROJECT_IS_TOP_LEVEL)
+  add_executable(plume_cuda_link EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/tests/guards/cuda_link.cpp")
+  plume_program(plume_cuda_link)
+endif()
