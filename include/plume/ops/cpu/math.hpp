@@ -10,7 +10,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 namespace plume::math {
 
@@ -19,10 +18,22 @@ namespace detail {
 inline float from_bits(std::uint32_t bits) noexcept { return std::bit_cast<float>(bits); }
 inline std::uint32_t to_bits(float x) noexcept { return std::bit_cast<std::uint32_t>(x); }
 
+// A choice written as arithmetic, which g++ turns into a blend. Of ?: it makes branches (the
+// comparison of floats could trap, or one side is a constant), and then a loop stays scalar.
+inline std::uint32_t mask(bool condition) noexcept {
+  return 0U - static_cast<std::uint32_t>(condition);
+}
+inline std::uint32_t select(std::uint32_t mask, std::uint32_t yes, std::uint32_t no) noexcept {
+  return no ^ ((yes ^ no) & mask);
+}
+inline float select(bool condition, float yes, float no) noexcept {
+  return from_bits(select(mask(condition), to_bits(yes), to_bits(no)));
+}
+
 // NaN is kept: no comparison with it is true.
 inline float clamp(float x, float low, float high) noexcept {
-  x = x < low ? low : x;
-  return x > high ? high : x;
+  x = select(x < low, low, x);
+  return select(x > high, high, x);
 }
 
 }  // namespace detail
@@ -55,12 +66,13 @@ inline float exp(float x) noexcept {
 /// Relative error below 2e-7 (near 1 as well); -infinity at 0, NaN below.
 inline float log(float x) noexcept {
   // x = 2^n m with m in [sqrt(1/2), sqrt(2)); subnormal x is scaled first.
-  const bool tiny = x < 1.17549435e-38F;
-  const std::uint32_t bits = detail::to_bits(tiny ? x * 8388608.0F : x);
+  const std::uint32_t raw = detail::to_bits(x);
+  const std::uint32_t tiny = detail::mask(raw < 0x00800000U);
+  const std::uint32_t bits = detail::select(tiny, detail::to_bits(x * 8388608.0F), raw);
   constexpr std::uint32_t sqrt_half = 0x3f3504f3U;
   const std::uint32_t offset = bits - sqrt_half;
-  const float n =
-      static_cast<float>(static_cast<std::int32_t>(offset) >> 23) - (tiny ? 23.0F : 0.0F);
+  const float n = static_cast<float>((static_cast<std::int32_t>(offset) >> 23) -
+                                     static_cast<std::int32_t>(tiny & 23U));
   const float f = detail::from_bits((offset & 0x007fffffU) + sqrt_half) - 1.0F;
   float p = 6.915539459e-2F;
   p = p * f - 1.178986428e-1F;
@@ -72,11 +84,13 @@ inline float log(float x) noexcept {
   p = p * f - 2.499998658e-1F;
   p = p * f + 3.333331045e-1F;
   const float f2 = f * f;
-  float result = n * 0.693359375F + (f + (f2 * (p * f - 0.5F) - n * 2.12194440e-4F));
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  result = x < infinity ? result : x;  // infinity and NaN
-  result = x > 0.0F ? result : (x == 0.0F ? -infinity : std::numeric_limits<float>::quiet_NaN());
-  return result;
+  const float result = n * 0.693359375F + (f + (f2 * (p * f - 0.5F) - n * 2.12194440e-4F));
+  constexpr std::uint32_t infinity = 0x7f800000U;
+  std::uint32_t out =
+      detail::select(detail::mask(raw < infinity), detail::to_bits(result), 0x7fc00000U);
+  out = detail::select(detail::mask(raw == infinity), infinity, out);
+  out = detail::select(detail::mask((raw << 1) == 0U), infinity | 0x80000000U, out);
+  return detail::from_bits(out);
 }
 
 /// Relative error below 4e-7; never above 1 in magnitude.
@@ -119,8 +133,8 @@ inline float erf(float x) noexcept {
 
 /// 1 / (1 + exp(-x)). Relative error below 3e-7, in the left tail as well.
 inline float sigmoid(float x) noexcept {
-  const float e = exp(x < 0.0F ? x : -x);
-  return (x < 0.0F ? e : 1.0F) / (1.0F + e);
+  const float e = exp(detail::from_bits(detail::to_bits(x) | 0x80000000U));  // exp(-|x|)
+  return detail::select(x < 0.0F, e, 1.0F) / (1.0F + e);
 }
 
 inline double exp(double x) noexcept { return std::exp(x); }
