@@ -3,7 +3,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
-export root
+export root LC_ALL=C # compilers quote with plain quotes
 # shellcheck disable=SC2034  # used by those who source this
 jobs=${PLUME_JOBS:-$(nproc 2>/dev/null || echo 2)}
 warnings='-Wall -Wextra -Wconversion -Wshadow'

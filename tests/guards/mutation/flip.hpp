@@ -39,8 +39,9 @@ inline At at(int line) {
   return {Effect::add, Effect::subtract};
 }
 
+// A Sink is a GradSink, or a number of the same name in the plain backward function: that is broken too.
 template <class Sink, class G>
-void operator*=(const Sink& sink, Mutated<G> m) {
+void operator*=(Sink&& sink, Mutated<G> m) {
   if (m.effect == Effect::add) sink += std::forward<G>(m.gradient);
   if (m.effect == Effect::subtract) sink -= std::forward<G>(m.gradient);
 }
