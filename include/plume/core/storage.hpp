@@ -1,0 +1,51 @@
+#pragma once
+// Storage: a run of bytes on one device, freed when its last tensor goes.
+
+#include <cstddef>
+#include <memory>
+
+#include "plume/core/allocator.hpp"
+#include "plume/core/device.hpp"
+
+namespace plume {
+
+class Storage {
+ public:
+  /// `bytes` uninitialised bytes on `device`, accounted under the current MemoryScope.
+  Storage(std::size_t bytes, Device device)
+      : bytes_(bytes), device_(device), tag_(detail::current_memory_tag) {
+    data_ = device.is_cpu() ? cpu_memory().allocate(bytes, tag_)
+                            : device_backend(device).allocate(device.index, bytes);
+  }
+  /// Bytes that belong to `owner` (a mapped file, a user's buffer), on the CPU.
+  Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner)
+      : data_(data), bytes_(bytes), owner_(std::move(owner)), borrowed_(true) {}
+  ~Storage() {
+    if (borrowed_) return;
+    if (device_.is_cpu()) {
+      cpu_memory().deallocate(data_, bytes_, tag_);
+    } else {
+      device_backend(device_).deallocate(device_.index, data_, bytes_);
+    }
+  }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  [[nodiscard]] void* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] Device device() const noexcept { return device_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  Device device_;
+  MemoryTag tag_ = MemoryTag::other;
+  std::shared_ptr<void> owner_;
+  bool borrowed_ = false;
+};
+
+inline std::shared_ptr<Storage> make_storage(std::size_t bytes, Device device) {
+  return std::allocate_shared<Storage>(PoolAllocator<Storage>(MemoryTag::graph), bytes, device);
+}
+
+}  // namespace plume

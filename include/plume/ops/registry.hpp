@@ -1,0 +1,33 @@
+#pragma once
+// Every op of Plume. Tests, benches and the support table go through this list: an op that is missing in
+// any of them fails the build, and so does a header of ops/ that declares an OpInfo not listed here.
+
+#include <array>
+
+#include "plume/ops/add.hpp"
+#include "plume/ops/div.hpp"
+#include "plume/ops/exp.hpp"
+#include "plume/ops/gelu.hpp"
+#include "plume/ops/layer_norm.hpp"
+#include "plume/ops/log.hpp"
+#include "plume/ops/max.hpp"
+#include "plume/ops/mean.hpp"
+#include "plume/ops/mul.hpp"
+#include "plume/ops/quick_gelu.hpp"
+#include "plume/ops/relu.hpp"
+#include "plume/ops/scale.hpp"
+#include "plume/ops/sigmoid.hpp"
+#include "plume/ops/silu.hpp"
+#include "plume/ops/sub.hpp"
+#include "plume/ops/sum.hpp"
+#include "plume/ops/tanh.hpp"
+
+namespace plume {
+
+inline constexpr std::array all_ops{
+    add_info,     div_info,  exp_info, gelu_info,       layer_norm_info, log_info,
+    max_info,     mean_info, mul_info, quick_gelu_info, relu_info,       scale_info,
+    sigmoid_info, silu_info, sub_info, sum_info,        tanh_info,
+};
+
+}  // namespace plume
