@@ -25,22 +25,24 @@ file(GLOB_RECURSE plume_kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels
      "${PROJECT_SOURCE_DIR}/kernels/*.cpp")
 add_library(plume_cuda_kernels STATIC ${plume_kernels})
 set_target_properties(plume_cuda_kernels PROPERTIES
-  EXPORT_NAME cuda_kernels CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON POSITION_INDEPENDENT_CODE ON
-  CUDA_RUNTIME_LIBRARY Shared)
+  EXPORT_NAME cuda_kernels POSITION_INDEPENDENT_CODE ON CUDA_RUNTIME_LIBRARY Shared)
 target_include_directories(plume_cuda_kernels PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(plume_cuda_kernels PUBLIC plume CUDA::cudart CUDA::cublasLt)
+# -std is spelled out because CMake before 3.26 does not know that nvcc speaks C++20.
 target_compile_options(plume_cuda_kernels PRIVATE
   ${PLUME_WARNINGS}
-  "$<$<COMPILE_LANGUAGE:CUDA>:-O3;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-Wshadow;-Xptxas=--warn-on-spills>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-O3;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-Wshadow;-Xptxas=--warn-on-spills>")
 if(PLUME_WERROR)
   target_compile_options(plume_cuda_kernels PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>"
                                                     "$<$<COMPILE_LANGUAGE:CXX>:-Werror>")
 endif()
 
+add_library(plume::cuda_kernels ALIAS plume_cuda_kernels)
 add_library(plume_cuda INTERFACE)
 add_library(plume::cuda ALIAS plume_cuda)
 set_target_properties(plume_cuda PROPERTIES EXPORT_NAME cuda)
-target_link_libraries(plume_cuda INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,plume_cuda_kernels>" plume)
+# The name inside LINK_LIBRARY is exported as it stands, so it must be the one that users have.
+target_link_libraries(plume_cuda INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,plume::cuda_kernels>" plume)
 
 # The smallest program that links plume::cuda: proves that nothing is missing.
 if(PROJECT_IS_TOP_LEVEL)
