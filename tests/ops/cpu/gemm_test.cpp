@@ -291,7 +291,8 @@ TEST_CASE_TEMPLATE("packed panels and the micro-kernel, as a fused kernel uses t
   std::vector<R> tile(static_cast<std::size_t>(cpu::tile_rows<R> * cpu::tile_cols<R>));
   for (index_t i = 0; i < rows; i += cpu::tile_rows<R>) {
     for (index_t j = 0; j < cols; j += cpu::tile_cols<R>) {
-      cpu::multiply_panels(depth, pa.data() + i * depth, pb.data() + j * depth, tile.data());
+      cpu::multiply_panels(cpu::tile_rows<R>, depth, pa.data() + i * depth, pb.data() + j * depth,
+                           cpu::tile_cols<R>, tile.data());
       for (index_t r = 0; r < cpu::tile_rows<R>; ++r) {
         for (index_t c = 0; c < cpu::tile_cols<R>; ++c) {
           double want = 0.0;

@@ -1,5 +1,5 @@
 #pragma once
-// The register tile of the matrix product, and the vectors it is written in.
+// The register tile of the matrix product.
 //
 //   tile[MR][NR] = sum over k of a[k][0..MR) b[k][0..NR)
 //
@@ -8,39 +8,12 @@
 // AVX-512, 6 x 16 with AVX, 4 x 8 without.
 
 #include <cstddef>
-#include <cstring>
-#include <type_traits>
 #include <utility>
 
 #include "plume/core/dtype.hpp"
+#include "plume/ops/cpu/vector.hpp"
 
 namespace plume::cpu {
-
-#if defined(__AVX512F__)
-inline constexpr std::size_t vector_bytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t vector_bytes = 32;
-#else
-inline constexpr std::size_t vector_bytes = 16;
-#endif
-
-template <class R>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-  typedef float type __attribute__((vector_size(vector_bytes)));
-};
-template <>
-struct VectorOf<double> {
-  typedef double type __attribute__((vector_size(vector_bytes)));
-};
-
-/// A machine register of R (float or double), with element-wise + - * /.
-template <class R>
-using Vector = typename VectorOf<R>::type;
-
-template <class R>
-inline constexpr index_t vector_size = static_cast<index_t>(vector_bytes / sizeof(R));
 
 /// Rows and columns of the register tile.
 template <class R>
@@ -49,32 +22,6 @@ inline constexpr index_t tile_rows = vector_bytes == 64   ? 12
                                                           : 4;
 template <class R>
 inline constexpr index_t tile_cols = 2 * vector_size<R>;
-
-template <class R>
-inline Vector<R> load(const R* p) noexcept {  // any alignment
-  Vector<R> v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-template <class R>
-inline void store(R* p, Vector<R> v) noexcept {
-  std::memcpy(p, &v, sizeof v);
-}
-template <class R>
-inline Vector<R> broadcast(R value) noexcept {
-  return value - Vector<R>{};  // value in every lane, its sign of zero included
-}
-
-/// Holds v in a register. Without it g++ tuned for Zen reads the operand from memory again in every
-/// multiply-add that uses it, and the load ports, not the multipliers, set the speed.
-template <class V>
-inline void pin(V& v) noexcept {
-#if defined(__x86_64__)
-  __asm__("" : "+v"(v));
-#else
-  (void)v;
-#endif
-}
 
 namespace detail {
 
@@ -92,7 +39,7 @@ inline void multiply_add(TileRow<R>& row, R a, Vector<R> left, Vector<R> right) 
 }
 
 template <class R, std::size_t... I>
-inline void multiply_tile(index_t depth, const R* a, const R* b, R* tile,
+inline void multiply_tile(index_t depth, const R* a, const R* b, index_t b_stride, R* tile,
                           std::index_sequence<I...>) noexcept {
   TileRow<R> row[sizeof...(I)] = {};
   for (index_t k = 0; k < depth; ++k) {
@@ -101,7 +48,7 @@ inline void multiply_tile(index_t depth, const R* a, const R* b, R* tile,
     pin(right);
     (multiply_add(row[I], a[I], left, right), ...);
     a += tile_rows<R>;
-    b += tile_cols<R>;
+    b += b_stride;
   }
   ((store(tile + static_cast<index_t>(I) * tile_cols<R>, row[I].left),
     store(tile + static_cast<index_t>(I) * tile_cols<R> + vector_size<R>, row[I].right)),
@@ -110,12 +57,22 @@ inline void multiply_tile(index_t depth, const R* a, const R* b, R* tile,
 
 }  // namespace detail
 
-/// The micro-kernel: overwrites tile (row-major, tile_rows x tile_cols) with the product of two
-/// packed panels of `depth` steps. Each element is one chain of multiply-adds in the order of k.
+/// The micro-kernel: overwrites the first `rows` rows (1 to tile_rows; rounded up to a third of it)
+/// of tile (row-major, tile_rows x tile_cols) with the product of two panels of `depth` steps. a is
+/// packed; step k of b is at b + k * b_stride: tile_cols where b is packed too, else the row stride
+/// of B itself. Each element is one chain of multiply-adds in the order of k, whatever `rows` is.
 template <class R>
-void multiply_panels(index_t depth, const R* a, const R* b, R* tile) noexcept {
-  detail::multiply_tile(depth, a, b, tile,
-                        std::make_index_sequence<static_cast<std::size_t>(tile_rows<R>)>{});
+void multiply_panels(index_t rows, index_t depth, const R* a, const R* b, index_t b_stride,
+                     R* tile) noexcept {
+  constexpr auto full = static_cast<std::size_t>(tile_rows<R>);
+  constexpr std::size_t some = full * 2 / 3, few = full / 3;
+  if (rows > static_cast<index_t>(some)) {
+    detail::multiply_tile(depth, a, b, b_stride, tile, std::make_index_sequence<full>{});
+  } else if (rows > static_cast<index_t>(few)) {
+    detail::multiply_tile(depth, a, b, b_stride, tile, std::make_index_sequence<some>{});
+  } else {
+    detail::multiply_tile(depth, a, b, b_stride, tile, std::make_index_sequence<few>{});
+  }
 }
 
 }  // namespace plume::cpu

@@ -7,10 +7,50 @@
 // Packing makes the reads of the kernel consecutive, turns 16-bit elements into float, and hides
 // every layout and edge from it.
 
+#include <cstring>
+#include <type_traits>
+
 #include "plume/core/dtype.hpp"
 #include "plume/ops/cpu/gemm_kernel.hpp"
+#include "plume/ops/cpu/vector.hpp"
 
 namespace plume::cpu {
+
+namespace detail {
+
+template <class R, class T>
+inline Four<R> load_four(const T* p) noexcept {
+  if constexpr (std::is_same_v<R, T>) {
+    Four<R> v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  } else {
+    return Four<R>{static_cast<R>(p[0]), static_cast<R>(p[1]), static_cast<R>(p[2]),
+                   static_cast<R>(p[3])};
+  }
+}
+
+/// out[k * W + lane] = source[lane * lane_stride + k] for four lanes and four steps.
+template <index_t W, class R, class T>
+inline void transpose_four(const T* source, index_t lane_stride, R* out) noexcept {
+  Four<R> r0 = load_four<R>(source), r1 = load_four<R>(source + lane_stride);
+  Four<R> r2 = load_four<R>(source + 2 * lane_stride);
+  Four<R> r3 = load_four<R>(source + 3 * lane_stride);
+  const Four<R> low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+  const Four<R> low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+  const Four<R> high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+  const Four<R> high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+  r0 = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+  r1 = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+  r2 = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+  r3 = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+  std::memcpy(out, &r0, sizeof r0);
+  std::memcpy(out + W, &r1, sizeof r1);
+  std::memcpy(out + 2 * W, &r2, sizeof r2);
+  std::memcpy(out + 3 * W, &r3, sizeof r3);
+}
+
+}  // namespace detail
 
 /// Fills one panel of W lanes, of which `lanes` (1 to W) exist.
 template <index_t W, class R, class T>
@@ -19,35 +59,35 @@ void pack_panel(index_t lanes, index_t depth, const T* source, index_t lane_stri
   if (lanes < W) {
     for (index_t i = 0; i < depth * W; ++i) panel[i] = R(0);
   }
+  index_t k = 0;  // steps done
   if (k_stride == 1) {
-    // Lanes are streams along k: four at a time keeps the writes of a step together.
-    index_t lane = 0;
-    for (; lane + 4 <= lanes; lane += 4) {
-      const T* s0 = source + lane * lane_stride;
-      const T* s1 = s0 + lane_stride;
-      const T* s2 = s1 + lane_stride;
-      const T* s3 = s2 + lane_stride;
-      R* out = panel + lane;
-      for (index_t k = 0; k < depth; ++k, out += W) {
-        out[0] = static_cast<R>(s0[k]);
-        out[1] = static_cast<R>(s1[k]);
-        out[2] = static_cast<R>(s2[k]);
-        out[3] = static_cast<R>(s3[k]);
+    // Each lane is a stream along k: a cache line of four lanes at a time.
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+    const index_t whole = lanes / 4 * 4;
+    for (; k + line <= depth; k += line) {
+      for (index_t lane = 0; lane < whole; lane += 4) {
+        const T* from = source + lane * lane_stride + k;
+        R* to = panel + k * W + lane;
+        for (index_t s = 0; s < line; s += 4) {
+          detail::transpose_four<W>(from + s, lane_stride, to + s * W);
+        }
       }
     }
-    for (; lane < lanes; ++lane) {
-      const T* s = source + lane * lane_stride;
-      for (index_t k = 0; k < depth; ++k) panel[k * W + lane] = static_cast<R>(s[k]);
+    for (index_t lane = whole; lane < lanes; ++lane) {
+      for (index_t s = 0; s < k; ++s) {
+        panel[s * W + lane] = static_cast<R>(source[lane * lane_stride + s]);
+      }
     }
   } else if (lane_stride == 1 && lanes == W) {
-    for (index_t k = 0; k < depth; ++k, source += k_stride, panel += W) {
-      for (index_t lane = 0; lane < W; ++lane) panel[lane] = static_cast<R>(source[lane]);
-    }
-  } else {
-    for (index_t k = 0; k < depth; ++k, source += k_stride, panel += W) {
-      for (index_t lane = 0; lane < lanes; ++lane) {
-        panel[lane] = static_cast<R>(source[lane * lane_stride]);
+    for (; k < depth; ++k) {
+      for (index_t lane = 0; lane < W; ++lane) {
+        panel[k * W + lane] = static_cast<R>(source[k * k_stride + lane]);
       }
+    }
+  }
+  for (; k < depth; ++k) {
+    for (index_t lane = 0; lane < lanes; ++lane) {
+      panel[k * W + lane] = static_cast<R>(source[lane * lane_stride + k * k_stride]);
     }
   }
 }

@@ -1,0 +1,130 @@
+#pragma once
+// Machine vectors of float or double in the compiler's own vector extension: arithmetic is element
+// by element, and a 64-byte vector on a machine without them becomes several registers.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "plume/core/dtype.hpp"
+
+namespace plume::cpu {
+
+#if defined(__AVX512F__)
+inline constexpr std::size_t vector_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::size_t vector_bytes = 32;
+#else
+inline constexpr std::size_t vector_bytes = 16;
+#endif
+
+namespace detail {
+template <class R>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float type __attribute__((vector_size(vector_bytes)));
+  typedef float four __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(vector_bytes)));
+  typedef double four __attribute__((vector_size(32)));
+};
+typedef std::uint16_t Bits16 __attribute__((vector_size(vector_bytes / 2)));
+typedef std::uint32_t Bits32 __attribute__((vector_size(vector_bytes)));
+}  // namespace detail
+
+/// One register of R, with element-wise operators.
+template <class R>
+using Vector = typename detail::VectorOf<R>::type;
+
+template <class R>
+inline constexpr index_t vector_size = static_cast<index_t>(vector_bytes / sizeof(R));
+
+template <class R>
+inline Vector<R> load(const R* p) noexcept {  // any alignment
+  Vector<R> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/// A vector of R from elements of another type.
+template <class R, class T>
+inline Vector<R> load_as(const T* p) noexcept {
+  if constexpr (std::is_same_v<R, T>) {
+    return load(p);
+  } else if constexpr (std::is_same_v<T, bfloat16>) {
+    static_assert(std::is_same_v<R, float>);
+    detail::Bits16 bits;
+    std::memcpy(&bits, p, sizeof bits);
+    const detail::Bits32 wide = __builtin_convertvector(bits, detail::Bits32) << 16;
+    Vector<R> v;
+    std::memcpy(&v, &wide, sizeof v);
+    return v;
+  } else {
+    R lanes[static_cast<std::size_t>(vector_size<R>)];
+    for (index_t i = 0; i < vector_size<R>; ++i) lanes[i] = static_cast<R>(p[i]);
+    return load(lanes);
+  }
+}
+
+template <class R>
+inline void store(R* p, Vector<R> v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+
+template <class R>
+inline Vector<R> broadcast(R value) noexcept {
+  return value - Vector<R>{};  // subtracting +0 changes no value, not even -0
+}
+
+/// Keeps v in a register. Without it g++ tuned for Zen reads the operand from memory again in every
+/// multiply-add that uses it, and the load ports, not the multipliers, set the speed.
+template <class V>
+inline void pin(V& v) noexcept {
+#if defined(__x86_64__)
+  __asm__("" : "+v"(v));
+#else
+  (void)v;
+#endif
+}
+
+namespace detail {
+
+/// Four elements in a row.
+template <class R>
+using Four = typename VectorOf<R>::four;
+
+template <class R>
+inline Four<R> fold_to_four(Vector<R> v) noexcept {
+  constexpr std::size_t parts = sizeof(Vector<R>) / sizeof(Four<R>);
+  if constexpr (parts == 0) {  // two doubles
+    return Four<R>{v[0], v[1], R(0), R(0)};
+  } else {
+    Four<R> part[parts];
+    std::memcpy(part, &v, sizeof v);
+    if constexpr (parts == 4) return (part[0] + part[1]) + (part[2] + part[3]);
+    if constexpr (parts == 2) return part[0] + part[1];
+    return part[0];
+  }
+}
+
+/// Writes the sums of the elements of a, b, c and d to out[0..4).
+template <class R>
+inline void sum_each(Vector<R> a, Vector<R> b, Vector<R> c, Vector<R> d, R* out) noexcept {
+  const Four<R> qa = fold_to_four<R>(a), qb = fold_to_four<R>(b);
+  const Four<R> qc = fold_to_four<R>(c), qd = fold_to_four<R>(d);
+  const Four<R> ab =
+      __builtin_shufflevector(qa, qb, 0, 4, 1, 5) + __builtin_shufflevector(qa, qb, 2, 6, 3, 7);
+  const Four<R> cd =
+      __builtin_shufflevector(qc, qd, 0, 4, 1, 5) + __builtin_shufflevector(qc, qd, 2, 6, 3, 7);
+  const Four<R> sums =
+      __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  std::memcpy(out, &sums, sizeof sums);
+}
+
+}  // namespace detail
+
+}  // namespace plume::cpu
