@@ -1,10 +1,11 @@
-# Writes plume_everything.hpp into the build tree: every header of include/plume, in layer order. For
-# plume::compiled and for the guards; users include what they use.
+# Writes plume_everything.hpp into the build tree: every header of include/plume but the view for Eigen,
+# the one header that needs a library. For plume::compiled; users include what they use.
 
 set(PLUME_UMBRELLA_DIR "${PROJECT_BINARY_DIR}/generated")
 
 file(GLOB_RECURSE plume_headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include"
      "${PROJECT_SOURCE_DIR}/include/plume/*.hpp")
+list(REMOVE_ITEM plume_headers plume/core/eigen.hpp)
 list(SORT plume_headers)
 set(plume_includes "#pragma once\n")
 foreach(header IN LISTS plume_headers)

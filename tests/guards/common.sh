@@ -41,7 +41,15 @@ in_parallel() {
   xargs -d '\n' -P "$jobs" -I{} bash -c 'set -euo pipefail; '"$1"' "$@"' _ {}
 }
 
-# The umbrella: everything below include/plume, or below the given folders of it.
+# Where Eigen is, as compiler flags; core/eigen.hpp, a view for Eigen's users, is the one header that needs it.
+eigen_flags() {
+  local folder
+  for folder in /usr/include/eigen3 /usr/local/include/eigen3 "${EIGEN3_INCLUDE_DIR:-}"; do
+    if [[ -e $folder/Eigen/Core ]]; then echo "-isystem $folder"; fi
+  done
+}
+
+# The umbrella: everything below include/plume, or below the given folders of it, but core/eigen.hpp.
 write_umbrella() { # OUTPUT [FOLDER...]
   local output=$1
   shift
@@ -49,6 +57,6 @@ write_umbrella() { # OUTPUT [FOLDER...]
   {
     echo '#pragma once'
     if (($#)); then project_files "${@/#/include/plume/}"; else project_files include; fi |
-      sed -n 's|^include/\(.*\.hpp\)$|#include "\1"|p'
+      grep -v '/core/eigen\.hpp$' | sed -n 's|^include/\(.*\.hpp\)$|#include "\1"|p'
   } >"$output"
 }
