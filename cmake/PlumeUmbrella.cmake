@@ -7,7 +7,6 @@ file(GLOB_RECURSE plume_headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR
      "${PROJECT_SOURCE_DIR}/include/plume/*.hpp")
 list(REMOVE_ITEM plume_headers plume/core/eigen.hpp)
 list(SORT plume_headers)
-list(REMOVE_ITEM plume_headers plume/core/eigen.hpp)  # for those who have Eigen
 set(plume_includes "#pragma once\n")
 foreach(header IN LISTS plume_headers)
   string(APPEND plume_includes "#include \"${header}\"\n")
