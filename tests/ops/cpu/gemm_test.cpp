@@ -9,7 +9,7 @@
 #include <vector>
 
 using namespace plume;
-using cpu::Matrix;
+using kernel::Matrix;
 
 namespace {
 
@@ -101,7 +101,7 @@ void check(index_t m, index_t n, index_t k, Layout la, Layout lb, Layout lc, dou
   const Operand<TB> b(k, n, lb, 2);
   Operand<TC> c(m, n, lc, 3);
   const Operand<TC> before = c;
-  cpu::gemm<TC, TA, TB>(m, n, k, static_cast<R>(alpha), a.in(), b.in(), static_cast<R>(beta),
+  kernel::gemm<TC, TA, TB>(m, n, k, static_cast<R>(alpha), a.in(), b.in(), static_cast<R>(beta),
                         c.out());
   CHECK(error(m, n, k, alpha, a, b, beta, before, c) <= 1.0);
 
@@ -195,11 +195,11 @@ TEST_CASE("gemm: alpha and beta, empty sums, and a C that must not be read") {
         Operand<float> c(m, 40, l, 3);
         const Operand<float> before = c;
         for (auto& v : c.data) v = nan;
-        cpu::gemm<float>(m, 40, k, 1.0F, a.in(), b.in(), 0.0F, c.out());
+        kernel::gemm<float>(m, 40, k, 1.0F, a.in(), b.in(), 0.0F, c.out());
         CHECK(error(m, 40, k, 1.0, a, b, 0.0, before, c) <= 1.0);
         Operand<bfloat16> c16(m, 40, l, 3);
         for (auto& v : c16.data) v = bfloat16(nan);
-        cpu::gemm<bfloat16, float, float>(m, 40, k, 1.0F, a.in(), b.in(), 0.0F, c16.out());
+        kernel::gemm<bfloat16, float, float>(m, 40, k, 1.0F, a.in(), b.in(), 0.0F, c16.out());
         bool finite = true;
         for (index_t i = 0; i < m; ++i) {
           for (index_t j = 0; j < 40; ++j) finite = finite && std::isfinite(c16.at(i, j));
@@ -216,7 +216,7 @@ TEST_CASE("gemm: a NaN of A or B reaches the elements that it belongs to, and no
     const Operand<float> b(50, 70, Layout::col_major, 2);
     Operand<float> c(m, 70, Layout::row_major, 3);
     a.data[static_cast<std::size_t>((m - 1) * 50 + 7)] = std::numeric_limits<float>::quiet_NaN();
-    cpu::gemm<float>(m, 70, 50, 1.0F, a.in(), b.in(), 0.0F, c.out());
+    kernel::gemm<float>(m, 70, 50, 1.0F, a.in(), b.in(), 0.0F, c.out());
     for (index_t i = 0; i < m; ++i) {
       for (index_t j = 0; j < 70; ++j) CHECK(std::isnan(c.at(i, j)) == (i == m - 1));
     }
@@ -225,10 +225,10 @@ TEST_CASE("gemm: a NaN of A or B reaches the elements that it belongs to, and no
 
 TEST_CASE("gemm: nothing is touched where there are no rows or columns") {
   float c = 3.0F;
-  cpu::gemm<float>(0, 5, 5, 1.0F, {nullptr, 5}, {nullptr, 5}, 0.0F, {&c, 5});
-  cpu::gemm<float>(5, 0, 5, 1.0F, {nullptr, 5}, {nullptr, 5}, 0.0F, {&c, 5});
+  kernel::gemm<float>(0, 5, 5, 1.0F, {nullptr, 5}, {nullptr, 5}, 0.0F, {&c, 5});
+  kernel::gemm<float>(5, 0, 5, 1.0F, {nullptr, 5}, {nullptr, 5}, 0.0F, {&c, 5});
   CHECK(c == 3.0F);
-  cpu::gemm<float>(1, 1, 0, 1.0F, {nullptr, 5}, {nullptr, 5}, 2.0F, {&c, 5});
+  kernel::gemm<float>(1, 1, 0, 1.0F, {nullptr, 5}, {nullptr, 5}, 2.0F, {&c, 5});
   CHECK(c == 6.0F);
 }
 
@@ -246,7 +246,7 @@ TEST_CASE_TEMPLATE("gemm: the same bits for every thread count", T, float, doubl
       for (const int threads : {1, 2, 3}) {
         const Threads scope(threads);
         Operand<T> c(s.m, s.n, Layout::row_major, 3);
-        cpu::gemm<T>(s.m, s.n, s.k, R(1), a.in(), b.in(), R(1), c.out());
+        kernel::gemm<T>(s.m, s.n, s.k, R(1), a.in(), b.in(), R(1), c.out());
         if (threads == 1) expected = c.data;
         CHECK(std::memcmp(expected.data(), c.data.data(), sizeof(T) * expected.size()) == 0);
       }
@@ -266,13 +266,13 @@ TEST_CASE_TEMPLATE("batched_gemm equals gemm, bit for bit", T, float, double, bf
     Operand<T> expected(s.batch * s.m, s.n, Layout::row_major, 3);
     const Operand<T> before = expected;
     for (index_t i = 0; i < s.batch; ++i) {
-      cpu::gemm<T>(s.m, s.n, s.k, R(1), a.in().at(i * s.m, 0), b.in(), R(1),
+      kernel::gemm<T>(s.m, s.n, s.k, R(1), a.in().at(i * s.m, 0), b.in(), R(1),
                    expected.out().at(i * s.m, 0));
     }
     for (const int threads : {1, 2, 3}) {
       const Threads scope(threads);
       Operand<T> c = before;
-      cpu::batched_gemm<T>(s.batch, s.m, s.n, s.k, R(1), a.in(), s.m * s.k, b.in(), 0, R(1),
+      kernel::batched_gemm<T>(s.batch, s.m, s.n, s.k, R(1), a.in(), s.m * s.k, b.in(), 0, R(1),
                            c.out(), s.m * s.n);
       CHECK(std::memcmp(expected.data.data(), c.data.data(), sizeof(T) * c.data.size()) == 0);
     }
@@ -281,26 +281,26 @@ TEST_CASE_TEMPLATE("batched_gemm equals gemm, bit for bit", T, float, double, bf
 
 TEST_CASE_TEMPLATE("packed panels and the micro-kernel, as a fused kernel uses them", R, float,
                    double) {
-  constexpr index_t rows = cpu::tile_rows<R> + 1, cols = cpu::tile_cols<R> + 3, depth = 19;
+  constexpr index_t rows = kernel::tile_rows<R> + 1, cols = kernel::tile_cols<R> + 3, depth = 19;
   const Operand<R> a(rows, depth, Layout::spread, 1);
   const Operand<R> b(depth, cols, Layout::col_major, 2);
-  std::vector<R> pa(static_cast<std::size_t>(cpu::packed_size<cpu::tile_rows<R>>(rows, depth)));
-  std::vector<R> pb(static_cast<std::size_t>(cpu::packed_size<cpu::tile_cols<R>>(cols, depth)));
-  cpu::pack_a(rows, depth, a.data.data(), a.row_stride, a.col_stride, pa.data());
-  cpu::pack_b(cols, depth, b.data.data(), b.row_stride, b.col_stride, pb.data());
-  std::vector<R> tile(static_cast<std::size_t>(cpu::tile_rows<R> * cpu::tile_cols<R>));
-  for (index_t i = 0; i < rows; i += cpu::tile_rows<R>) {
-    for (index_t j = 0; j < cols; j += cpu::tile_cols<R>) {
-      cpu::multiply_panels(cpu::tile_rows<R>, depth, pa.data() + i * depth, pb.data() + j * depth,
-                           cpu::tile_cols<R>, tile.data());
-      for (index_t r = 0; r < cpu::tile_rows<R>; ++r) {
-        for (index_t c = 0; c < cpu::tile_cols<R>; ++c) {
+  std::vector<R> pa(static_cast<std::size_t>(kernel::packed_size<kernel::tile_rows<R>>(rows, depth)));
+  std::vector<R> pb(static_cast<std::size_t>(kernel::packed_size<kernel::tile_cols<R>>(cols, depth)));
+  kernel::pack_a(rows, depth, a.data.data(), a.row_stride, a.col_stride, pa.data());
+  kernel::pack_b(cols, depth, b.data.data(), b.row_stride, b.col_stride, pb.data());
+  std::vector<R> tile(static_cast<std::size_t>(kernel::tile_rows<R> * kernel::tile_cols<R>));
+  for (index_t i = 0; i < rows; i += kernel::tile_rows<R>) {
+    for (index_t j = 0; j < cols; j += kernel::tile_cols<R>) {
+      kernel::multiply_panels(kernel::tile_rows<R>, depth, pa.data() + i * depth, pb.data() + j * depth,
+                           kernel::tile_cols<R>, tile.data());
+      for (index_t r = 0; r < kernel::tile_rows<R>; ++r) {
+        for (index_t c = 0; c < kernel::tile_cols<R>; ++c) {
           double want = 0.0;
           if (i + r < rows && j + c < cols) {
             for (index_t k = 0; k < depth; ++k) want += a.at(i + r, k) * b.at(k, j + c);
           }
           const double got =
-              static_cast<double>(tile[static_cast<std::size_t>(r * cpu::tile_cols<R> + c)]);
+              static_cast<double>(tile[static_cast<std::size_t>(r * kernel::tile_cols<R> + c)]);
           CHECK(std::fabs(got - want) <= 40.0 * epsilon<R>());
         }
       }

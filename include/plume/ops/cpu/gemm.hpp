@@ -9,8 +9,9 @@
 #include "plume/core/parallel.hpp"
 #include "plume/core/scratch.hpp"
 #include "plume/ops/cpu/gemm_blocked.hpp"
+#include "plume/ops/cpu/gemm_small.hpp"
 
-namespace plume::cpu {
+namespace plume::kernel {
 
 namespace detail {
 
@@ -65,6 +66,12 @@ void gemm(index_t m, index_t n, index_t k, accumulate_t<TC> alpha, Matrix<const 
                 "plume: double and the other scalars do not mix in one matrix product");
   if (m <= 0 || n <= 0) return;
   if (k <= 0 || alpha == R(0)) return detail::scale_c(m, n, beta, c);
+  if (b.row_stride == 1 && detail::prefer_dots(m, k)) {
+    return detail::gemm_dots<R>(m, n, k, alpha, a, b, beta, c);
+  }
+  if (b.col_stride == 1 && m <= detail::rows_max) {
+    return detail::gemm_rows<R>(m, n, k, alpha, a, b, beta, c);
+  }
   if constexpr (std::is_same_v<R, TC>) {
     if (c.row_stride == 1 && c.col_stride != 1) {  // C^T = B^T A^T has rows to write
       return detail::gemm_blocked<R>(n, m, k, alpha, b.transposed(), a.transposed(), beta,
@@ -98,4 +105,4 @@ void batched_gemm(index_t batch, index_t m, index_t n, index_t k, accumulate_t<T
   }
 }
 
-}  // namespace plume::cpu
+}  // namespace plume::kernel

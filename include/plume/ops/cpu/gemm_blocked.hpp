@@ -16,7 +16,7 @@
 #include "plume/ops/cpu/gemm_pack.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::cpu {
+namespace plume::kernel {
 
 /// Element (i, j) of a matrix is data[i * row_stride + j * col_stride].
 template <class T>
@@ -209,4 +209,4 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
 
 }  // namespace detail
 
-}  // namespace plume::cpu
+}  // namespace plume::kernel

@@ -13,7 +13,7 @@
 #include "plume/core/dtype.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::cpu {
+namespace plume::kernel {
 
 /// Rows and columns of the register tile.
 template <class R>
@@ -75,4 +75,4 @@ void multiply_panels(index_t rows, index_t depth, const R* a, const R* b, index_
   }
 }
 
-}  // namespace plume::cpu
+}  // namespace plume::kernel

@@ -14,7 +14,7 @@
 #include "plume/ops/cpu/gemm_kernel.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::cpu {
+namespace plume::kernel {
 
 namespace detail {
 
@@ -50,9 +50,19 @@ inline void transpose_four(const T* source, index_t lane_stride, R* out) noexcep
   std::memcpy(out + 3 * W, &r3, sizeof r3);
 }
 
-}  // namespace detail
+/// The W lanes at one step: panel[lane] = source[lane].
+template <index_t W, class R, class T>
+inline void copy_lanes(const T* source, R* panel) noexcept {
+  if constexpr (std::is_same_v<R, T>) {
+    std::memcpy(panel, source, W * sizeof(R));
+  } else if constexpr (W % vector_size<R> == 0) {
+    for (index_t v = 0; v < W; v += vector_size<R>) store(panel + v, load_as<R>(source + v));
+  } else {
+    for (index_t lane = 0; lane < W; ++lane) panel[lane] = static_cast<R>(source[lane]);
+  }
+}
 
-/// Fills one panel of W lanes, of which `lanes` (1 to W) exist.
+/// One panel of which `lanes` (1 to W) exist.
 template <index_t W, class R, class T>
 void pack_panel(index_t lanes, index_t depth, const T* source, index_t lane_stride,
                 index_t k_stride, R* panel) noexcept {
@@ -61,27 +71,23 @@ void pack_panel(index_t lanes, index_t depth, const T* source, index_t lane_stri
   }
   index_t k = 0;  // steps done
   if (k_stride == 1) {
-    // Each lane is a stream along k: a cache line of four lanes at a time.
+    // Each lane is a stream along k: a cache line of four lanes at a time. So many streams, often at
+    // a distance of a power of two, are more than the machine prefetches on its own.
     constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
     const index_t whole = lanes / 4 * 4;
     for (; k + line <= depth; k += line) {
       for (index_t lane = 0; lane < whole; lane += 4) {
         const T* from = source + lane * lane_stride + k;
+        for (index_t i = 0; i < 4; ++i) __builtin_prefetch(from + i * lane_stride + 2 * line);
         R* to = panel + k * W + lane;
         for (index_t s = 0; s < line; s += 4) {
-          detail::transpose_four<W>(from + s, lane_stride, to + s * W);
+          transpose_four<W>(from + s, lane_stride, to + s * W);
         }
       }
     }
     for (index_t lane = whole; lane < lanes; ++lane) {
       for (index_t s = 0; s < k; ++s) {
         panel[s * W + lane] = static_cast<R>(source[lane * lane_stride + s]);
-      }
-    }
-  } else if (lane_stride == 1 && lanes == W) {
-    for (; k < depth; ++k) {
-      for (index_t lane = 0; lane < W; ++lane) {
-        panel[k * W + lane] = static_cast<R>(source[k * k_stride + lane]);
       }
     }
   }
@@ -92,34 +98,49 @@ void pack_panel(index_t lanes, index_t depth, const T* source, index_t lane_stri
   }
 }
 
+template <index_t W, class R, class T>
+void pack_panels(index_t lanes, index_t depth, const T* source, index_t lane_stride,
+                 index_t k_stride, R* packed) noexcept {
+  index_t done = 0;
+  if (lane_stride == 1) {  // a step of all panels is consecutive: several panels grow together
+    done = lanes / W * W;
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+    for (index_t k = 0; k < depth; ++k) {
+      const T* from = source + k * k_stride;
+      for (index_t i = 0; i < done; i += line) __builtin_prefetch(from + 2 * k_stride + i);
+      for (index_t i = 0; i < done; i += W) {
+        copy_lanes<W>(from + i, packed + i * depth + k * W);
+      }
+    }
+  }
+  for (; done < lanes; done += W) {
+    const index_t left = lanes - done;
+    pack_panel<W>(left < W ? left : W, depth, source + done * lane_stride, lane_stride, k_stride,
+                  packed + done * depth);
+  }
+}
+
+}  // namespace detail
+
 /// Elements that the panels of `lanes` lanes take: what pack_a and pack_b write.
 template <index_t W>
 constexpr index_t packed_size(index_t lanes, index_t depth) noexcept {
   return (lanes + W - 1) / W * W * depth;
 }
 
-/// Packs `rows` rows of A[rows, depth]; the panel of row r (a multiple of tile_rows) starts at
-/// packed + r * depth.
+/// Packs A[rows, depth]; the panel of row r (a multiple of tile_rows) starts at packed + r * depth.
 template <class R, class T>
 void pack_a(index_t rows, index_t depth, const T* a, index_t row_stride, index_t col_stride,
             R* packed) noexcept {
-  constexpr index_t W = tile_rows<R>;
-  for (index_t r = 0; r < rows; r += W) {
-    pack_panel<W>(rows - r < W ? rows - r : W, depth, a + r * row_stride, row_stride, col_stride,
-                  packed + r * depth);
-  }
+  detail::pack_panels<tile_rows<R>>(rows, depth, a, row_stride, col_stride, packed);
 }
 
-/// Packs `cols` columns of B[depth, cols]; the panel of column c (a multiple of tile_cols) starts
-/// at packed + c * depth.
+/// Packs B[depth, cols]; the panel of column c (a multiple of tile_cols) starts at
+/// packed + c * depth.
 template <class R, class T>
 void pack_b(index_t cols, index_t depth, const T* b, index_t row_stride, index_t col_stride,
             R* packed) noexcept {
-  constexpr index_t W = tile_cols<R>;
-  for (index_t c = 0; c < cols; c += W) {
-    pack_panel<W>(cols - c < W ? cols - c : W, depth, b + c * col_stride, col_stride, row_stride,
-                  packed + c * depth);
-  }
+  detail::pack_panels<tile_cols<R>>(cols, depth, b, col_stride, row_stride, packed);
 }
 
-}  // namespace plume::cpu
+}  // namespace plume::kernel

@@ -9,7 +9,7 @@
 
 #include "plume/core/dtype.hpp"
 
-namespace plume::cpu {
+namespace plume::kernel {
 
 #if defined(__AVX512F__)
 inline constexpr std::size_t vector_bytes = 64;
@@ -127,4 +127,4 @@ inline void sum_each(Vector<R> a, Vector<R> b, Vector<R> c, Vector<R> d, R* out)
 
 }  // namespace detail
 
-}  // namespace plume::cpu
+}  // namespace plume::kernel
