@@ -2,7 +2,6 @@
 // GraphNode: how one value was made. A node owns its gradient, its inputs' nodes and a closure that sends
 // the gradient on; it does not own the value, so an op keeps alive exactly what its closure captured.
 
-#include <memory>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -15,7 +14,7 @@
 namespace plume::detail {
 
 class NodeBase;
-using NodePtr = std::shared_ptr<NodeBase>;
+using NodePtr = Ref<NodeBase>;
 using NodeList = std::vector<NodePtr, PoolAllocator<NodePtr>>;
 
 /// Hears of every node that an unrecorded op takes as input. See recompute.hpp.
@@ -27,15 +26,13 @@ class Probe {
   ~Probe() = default;
 };
 
-class NodeBase {
+class NodeBase : public Counted {
  public:
   NodeBase(const char* op_name, const Shape& value_shape)
       : op(op_name), shape(value_shape), id(next_node_id()) {
     if (autograd_state.anomaly) path = ModuleScope::path();
   }
-  NodeBase(const NodeBase&) = delete;
-  NodeBase& operator=(const NodeBase&) = delete;
-  virtual ~NodeBase() { release(); }
+  ~NodeBase() override { release(); }
 
   [[nodiscard]] bool is_leaf() const noexcept { return invoke == nullptr && !released; }
   [[nodiscard]] virtual bool has_grad() const noexcept = 0;
@@ -53,7 +50,7 @@ class NodeBase {
     destroy = [](void* c) noexcept { static_cast<C*>(c)->~C(); };
   }
   /// Drops the closure and everything saved for backward, then the inputs.
-  void release() noexcept {
+  [[gnu::noinline]] void release() noexcept {
     if (invoke != nullptr) {
       destroy(closure_data);
       cpu_memory().deallocate(closure_data, closure_bytes, MemoryTag::graph);
@@ -111,7 +108,7 @@ class GradNode final : public NodeBase {
   void clear_grad() noexcept override { grad = {}; }
 
   /// grad += alpha * g. A first gradient is taken over as it is where nothing else can see it.
-  void accumulate(Tensor<T> g, accumulate_t<T> alpha) {
+  [[gnu::noinline]] void accumulate(Tensor<T> g, accumulate_t<T> alpha) {
     if (!(g.shape() == shape)) {
       fail<AutogradError>(op, cat("a gradient of shape ", shape), g.shape());
     }
@@ -125,7 +122,7 @@ class GradNode final : public NodeBase {
     grad.add(g, alpha);
   }
   /// The gradient as a tensor of this node alone, zero if there was none.
-  Tensor<T>& make_own(Device device) {
+  [[gnu::noinline]] Tensor<T>& make_own(Device device) {
     const MemoryScope scope(MemoryTag::gradients);
     if (!grad.defined()) {
       grad = zeros<T>(shape, device);

@@ -88,18 +88,17 @@ class Var {
   /// The same value, cut off from the graph.
   [[nodiscard]] Var detach() const { return Var(value_); }
 
-  [[nodiscard]] const std::shared_ptr<detail::GradNode<T>>& node() const noexcept { return node_; }
+  [[nodiscard]] const Ref<detail::GradNode<T>>& node() const noexcept { return node_; }
   /// For `record`: a value and its node.
-  Var(Tensor<T> value, std::shared_ptr<detail::GradNode<T>> node)
+  Var(Tensor<T> value, Ref<detail::GradNode<T>> node)
       : value_(std::move(value)), node_(std::move(node)) {}
-  static std::shared_ptr<detail::GradNode<T>> make_node(const char* op, const Shape& shape) {
-    using Node = detail::GradNode<T>;
-    return std::allocate_shared<Node>(PoolAllocator<Node>(MemoryTag::graph), op, shape);
+  [[gnu::noinline]] static Ref<detail::GradNode<T>> make_node(const char* op, const Shape& shape) {
+    return make_ref<detail::GradNode<T>>(op, shape);
   }
 
  private:
   Tensor<T> value_;
-  std::shared_ptr<detail::GradNode<T>> node_;
+  Ref<detail::GradNode<T>> node_;
 };
 
 /// A value that is never differentiated.

@@ -88,7 +88,7 @@ class MemoryPool {
   };
 
   /// At least `bytes` bytes (none for 0), uninitialised. Throws OutOfMemory.
-  void* allocate(std::size_t bytes, MemoryTag tag) {
+  [[gnu::noinline]] void* allocate(std::size_t bytes, MemoryTag tag) {
     if (bytes == 0) return nullptr;
     const int size_class = class_of(bytes);
     const std::lock_guard lock(mutex_);
@@ -118,7 +118,7 @@ class MemoryPool {
   }
 
   /// Gives back what allocate(bytes, tag) returned.
-  void deallocate(void* p, std::size_t bytes, MemoryTag tag) noexcept {
+  [[gnu::noinline]] void deallocate(void* p, std::size_t bytes, MemoryTag tag) noexcept {
     if (p == nullptr) return;
     const int size_class = class_of(bytes);
     const std::lock_guard lock(mutex_);

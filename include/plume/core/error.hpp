@@ -1,6 +1,7 @@
 #pragma once
 // The exceptions of Plume and the one form of their messages: "[op] expected ..., got ...".
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -38,33 +39,72 @@ struct FormatError : std::runtime_error {
 };
 
 namespace detail {
-template <class P>
-void append(std::string& out, const P& part) {
-  if constexpr (std::is_same_v<P, bool>) {
-    out += part ? "true" : "false";
-  } else if constexpr (std::is_arithmetic_v<P>) {
-    out += std::to_string(part);
-  } else if constexpr (std::is_convertible_v<const P&, std::string_view>) {
-    out += std::string_view(part);
-  } else {
-    out += to_string(part);  // found by argument-dependent lookup: Shape, Device, ...
+
+/// One part of a message: text, a number, or anything with a `to_string`. A view that is gone after the
+/// call, so that the hundreds of checks of a program compile to almost nothing.
+class Piece {
+ public:
+  Piece(const char* text) noexcept : text_(text) {}
+  Piece(std::string_view text) noexcept : text_(text) {}
+  Piece(const std::string& text) noexcept : text_(text) {}
+  template <class P>
+  requires std::is_arithmetic_v<P> Piece(P value)
+  noexcept {
+    if constexpr (std::is_same_v<P, bool>) {
+      text_ = value ? "true" : "false";
+    } else if constexpr (std::is_floating_point_v<P>) {
+      real_ = static_cast<double>(value);
+      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.real_); };
+    } else if constexpr (std::is_signed_v<P>) {
+      integer_ = value;
+      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.integer_); };
+    } else {
+      natural_ = value;
+      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.natural_); };
+    }
   }
+  template <class P>
+  requires requires(const P& object) { to_string(object); }
+  Piece(const P& object) noexcept : object_(&object) {
+    append_ = [](std::string& out, const Piece& piece) {
+      out += to_string(*static_cast<const P*>(piece.object_));
+    };
+  }
+
+  void append_to(std::string& out) const { append_(out, *this); }
+
+ private:
+  std::string_view text_;
+  union {
+    long long integer_;
+    unsigned long long natural_;
+    double real_;
+    const void* object_ = nullptr;
+  };
+  void (*append_)(std::string&, const Piece&) = [](std::string& out, const Piece& piece) {
+    out += piece.text_;
+  };
+};
+
+[[gnu::noinline]] inline std::string join(std::initializer_list<Piece> pieces) {
+  std::string out;
+  for (const Piece& piece : pieces) piece.append_to(out);
+  return out;
 }
+
 }  // namespace detail
 
 /// Joins strings, numbers and anything with a `to_string` into one string.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
-  std::string out;
-  (detail::append(out, parts), ...);
-  return out;
+  return detail::join({detail::Piece(parts)...});
 }
 
 /// Throws E with "[op] expected <expected>, got <got>".
-template <class E, class Expected, class Got>
-[[noreturn]] [[gnu::cold]] void fail(std::string_view op, const Expected& expected,
-                                     const Got& got) {
-  throw E(cat("[", op, "] expected ", expected, ", got ", got));
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline]] void fail(std::string_view op, detail::Piece expected,
+                                                 detail::Piece got) {
+  throw E(detail::join({"[", op, "] expected ", expected, ", got ", got}));
 }
 
 }  // namespace plume

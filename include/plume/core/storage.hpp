@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <memory>
 
-#include "plume/core/allocator.hpp"
 #include "plume/core/device.hpp"
+#include "plume/core/ref.hpp"
 
 namespace plume {
 
-class Storage {
+class Storage final : public Counted {
  public:
   /// `bytes` uninitialised bytes on `device`, accounted under the current MemoryScope.
   Storage(std::size_t bytes, Device device)
@@ -20,7 +20,7 @@ class Storage {
   /// Bytes that belong to `owner` (a mapped file, a user's buffer), on the CPU.
   Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner)
       : data_(data), bytes_(bytes), owner_(std::move(owner)), borrowed_(true) {}
-  ~Storage() {
+  ~Storage() override {
     if (borrowed_) return;
     if (device_.is_cpu()) {
       cpu_memory().deallocate(data_, bytes_, tag_);
@@ -28,8 +28,6 @@ class Storage {
       device_backend(device_).deallocate(device_.index, data_, bytes_);
     }
   }
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
 
   [[nodiscard]] void* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -43,9 +41,5 @@ class Storage {
   std::shared_ptr<void> owner_;
   bool borrowed_ = false;
 };
-
-inline std::shared_ptr<Storage> make_storage(std::size_t bytes, Device device) {
-  return std::allocate_shared<Storage>(PoolAllocator<Storage>(MemoryTag::graph), bytes, device);
-}
 
 }  // namespace plume

@@ -41,10 +41,10 @@ class Tensor {
   /// No tensor at all: `defined()` is false, shape [0].
   Tensor() : shape_{0}, strides_{1} {}
   /// Uninitialised elements.
-  explicit Tensor(const Shape& shape, Device device = cpu)
+  [[gnu::noinline]] explicit Tensor(const Shape& shape, Device device = cpu)
       : shape_(shape), strides_(shape.row_major()) {
     const index_t bytes = checked_mul(shape.numel(), static_cast<index_t>(sizeof(T)));
-    storage_ = make_storage(static_cast<std::size_t>(bytes), device);
+    storage_ = make_ref<Storage>(static_cast<std::size_t>(bytes), device);
     data_ = static_cast<T*>(storage_->data());
   }
   /// The given elements, row-major: Tensor<float>({2, 2}, {1, 2, 3, 4}).
@@ -58,11 +58,11 @@ class Tensor {
   /// A view of memory owned by somebody else (kept alive by `owner`), on the CPU.
   Tensor(T* data, const Shape& shape, std::shared_ptr<void> owner)
       : shape_(shape), strides_(shape.row_major()), data_(data) {
-    storage_ = std::make_shared<Storage>(data, static_cast<std::size_t>(shape.numel()) * sizeof(T),
-                                         std::move(owner));
+    storage_ = make_ref<Storage>(data, static_cast<std::size_t>(shape.numel()) * sizeof(T),
+                                 std::move(owner));
   }
 
-  [[nodiscard]] bool defined() const noexcept { return storage_ != nullptr; }
+  [[nodiscard]] bool defined() const noexcept { return static_cast<bool>(storage_); }
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] const Strides& strides() const noexcept { return strides_; }
   [[nodiscard]] int rank() const noexcept { return shape_.rank(); }
@@ -208,7 +208,7 @@ class Tensor {
     }
   }
   /// On `device`: *this if it is there already, else a compact copy.
-  [[nodiscard]] Tensor to(Device device) const {
+  [[nodiscard, gnu::noinline]] Tensor to(Device device) const {
     if (device == this->device()) return *this;
     const Tensor from = contiguous();
     Tensor out(shape_, device);
@@ -227,7 +227,7 @@ class Tensor {
   // Writing into the viewed storage.
 
   /// Every element becomes `value`.
-  Tensor& fill(T value) {
+  [[gnu::noinline]] Tensor& fill(T value) {
     if (!device().is_cpu()) {
       if (!is_contiguous()) fail<ShapeError>("fill", "a contiguous device tensor", "a strided one");
       fill_cuda<T>(data_, numel(), value);
@@ -240,7 +240,7 @@ class Tensor {
     return *this;
   }
   /// Every element becomes that of `from`, which must have the same shape and device.
-  Tensor& copy_from(const Tensor& from) {
+  [[gnu::noinline]] Tensor& copy_from(const Tensor& from) {
     if (!(from.shape_ == shape_)) fail<ShapeError>("copy_from", cat("shape ", shape_), from.shape_);
     require_same_device("copy_from", from);
     if (!device().is_cpu()) {
@@ -252,7 +252,8 @@ class Tensor {
     return *this;
   }
   /// this += alpha * from, element by element; same shape and device.
-  Tensor& add(const Tensor& from, accumulate_t<T> alpha = 1) requires Floating<T> {
+  [[gnu::noinline]] Tensor& add(const Tensor& from,
+                                accumulate_t<T> alpha = 1) requires Floating<T> {
     if (!(from.shape_ == shape_)) fail<ShapeError>("add", cat("shape ", shape_), from.shape_);
     require_same_device("add", from);
     if (!device().is_cpu()) {
@@ -358,7 +359,7 @@ class Tensor {
     return true;
   }
   template <Scalar U>
-  [[nodiscard]] Tensor<U> convert() const {
+  [[nodiscard, gnu::noinline]] Tensor<U> convert() const {
     Tensor<U> out(shape_, device());
     if (device().is_cpu()) {
       copy_elements(out.data(), out.strides_, data_, strides_, shape_);
@@ -400,7 +401,7 @@ class Tensor {
 
   Shape shape_;
   Strides strides_;
-  std::shared_ptr<Storage> storage_;
+  Ref<Storage> storage_;
   T* data_ = nullptr;
 };
 
