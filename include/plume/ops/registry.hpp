@@ -10,6 +10,8 @@
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/layer_norm.hpp"
 #include "plume/ops/log.hpp"
+#include "plume/ops/log_softmax.hpp"
+#include "plume/ops/matmul.hpp"
 #include "plume/ops/max.hpp"
 #include "plume/ops/mean.hpp"
 #include "plume/ops/mul.hpp"
@@ -18,6 +20,7 @@
 #include "plume/ops/scale.hpp"
 #include "plume/ops/sigmoid.hpp"
 #include "plume/ops/silu.hpp"
+#include "plume/ops/softmax.hpp"
 #include "plume/ops/sub.hpp"
 #include "plume/ops/sum.hpp"
 #include "plume/ops/tanh.hpp"
@@ -25,9 +28,9 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,     div_info,  exp_info, gelu_info,       layer_norm_info, log_info,
-    max_info,     mean_info, mul_info, quick_gelu_info, relu_info,       scale_info,
-    sigmoid_info, silu_info, sub_info, sum_info,        tanh_info,
+    add_info,     div_info,  exp_info,     gelu_info, layer_norm_info, log_info,  log_softmax_info,
+    matmul_info,  max_info,  mean_info,    mul_info,  quick_gelu_info, relu_info, scale_info,
+    sigmoid_info, silu_info, softmax_info, sub_info,  sum_info,        tanh_info,
 };
 
 }  // namespace plume

@@ -1,0 +1,115 @@
+#pragma once
+// Loops over rows: what softmax, log_softmax and the norms share. A row is the run of elements along one
+// axis; rows run in parallel, each is worked on while it is in cache.
+
+#include <array>
+#include <limits>
+
+#include "plume/ops/reduce.hpp"
+
+namespace plume::detail {
+
+/// sum of f(a[i], b[i]), i < n; accumulates like sum_row of one operand.
+template <class A, class T, class F>
+A sum_row(const T* a, const T* b, index_t n, F f) {
+  double total = 0;
+  for (index_t begin = 0; begin < n; begin += 1024) {
+    const index_t end = std::min<index_t>(n, begin + 1024);
+    A part = 0;
+    PLUME_SIMD_SUM(part)
+    for (index_t i = begin; i < end; ++i) part += f(static_cast<A>(a[i]), static_cast<A>(b[i]));
+    total += static_cast<double>(part);
+  }
+  return static_cast<A>(total);
+}
+
+/// The largest of x[0..n), -infinity for none. NaN is passed over.
+template <class A, class T>
+A max_row(const T* x, index_t n) {
+  constexpr index_t lanes = 16;
+  A most[lanes];
+  for (A& m : most) m = -std::numeric_limits<A>::infinity();
+  index_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    PLUME_SIMD
+    for (index_t j = 0; j < lanes; ++j) {
+      const A v = static_cast<A>(x[i + j]);
+      most[j] = v > most[j] ? v : most[j];
+    }
+  }
+  for (index_t j = 0; i + j < n; ++j) {
+    const A v = static_cast<A>(x[i + j]);
+    most[j] = v > most[j] ? v : most[j];
+  }
+  for (index_t half = lanes / 2; half > 0; half /= 2) {
+    for (index_t j = 0; j < half; ++j) {
+      most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
+    }
+  }
+  return most[0];
+}
+
+/// The tensor with `axis` last, row after row in memory: a copy unless it lies so already.
+template <Scalar T>
+Tensor<T> rows_along(const Tensor<T>& x, int axis) {
+  return x.transpose(axis, -1).contiguous();
+}
+
+/// row(a, y, n) for every row of `a` along `axis` and of the result, which has the shape of `a`.
+/// cost: nanoseconds per element.
+template <Floating T, class Row>
+Tensor<T> map_rows(const Tensor<T>& a, int axis, index_t cost, Row row) {
+  const Tensor<T> ra = rows_along(a, axis);
+  Tensor<T> y(ra.shape());
+  const index_t n = ra.size(-1);
+  const T* pa = ra.data();
+  T* py = y.data();
+  parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
+    for (index_t r = begin; r < end; ++r) row(pa + r * n, py + r * n, n);
+  });
+  return y.transpose(axis, -1);
+}
+
+/// row(a, b, y, n) for every row of two tensors of one shape.
+template <Floating T, class Row>
+Tensor<T> map_rows(const Tensor<T>& a, const Tensor<T>& b, int axis, index_t cost, Row row) {
+  const Tensor<T> ra = rows_along(a, axis);
+  const Tensor<T> rb = rows_along(b, axis);
+  Tensor<T> y(ra.shape());
+  const index_t n = ra.size(-1);
+  const T* pa = ra.data();
+  const T* pb = rb.data();
+  T* py = y.data();
+  parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
+    for (index_t r = begin; r < end; ++r) row(pa + r * n, pb + r * n, py + r * n, n);
+  });
+  return y.transpose(axis, -1);
+}
+
+/// row(n, sums) for every row n < N, where sums[k] are D accumulators to add to; out[k] [D] becomes their
+/// total (null: not wanted; all null: sums[k] is null too). Blocks of rows add up privately, then the blocks
+/// are summed in order: the same bits for every thread count. cost: nanoseconds per row.
+template <Floating T, std::size_t K, class Row>
+void rows_with_sums(index_t N, index_t D, index_t cost, const std::array<T*, K>& out, Row row) {
+  using A = accumulate_t<T>;
+  const index_t block = std::max<index_t>(16, (N + 63) / 64);
+  const index_t blocks = (N + block - 1) / block;
+  bool wanted = false;
+  for (const T* o : out) wanted = wanted || o != nullptr;
+  Tensor<A> partial = wanted ? zeros<A>(Shape{static_cast<index_t>(K), blocks, D}) : Tensor<A>{};
+  A* const p = partial.data();
+  parallel_for(blocks, block * cost, [=](index_t first, index_t last) {
+    for (index_t k = first; k < last; ++k) {
+      std::array<A*, K> sums{};
+      for (std::size_t s = 0; wanted && s < K; ++s) {
+        sums[s] = p + (static_cast<index_t>(s) * blocks + k) * D;
+      }
+      for (index_t n = k * block; n < std::min(N, (k + 1) * block); ++n) row(n, sums);
+    }
+  });
+  for (std::size_t s = 0; s < K; ++s) {
+    if (out[s] != nullptr) sum_columns(p + static_cast<index_t>(s) * blocks * D, out[s], blocks, D);
+  }
+}
+
+}  // namespace plume::detail
