@@ -9,6 +9,7 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 #ifdef _OPENMP
@@ -16,6 +17,7 @@
 #endif
 
 #include "plume/core/dtype.hpp"
+#include "plume/core/scratch.hpp"
 
 /// Before a loop whose iterations are independent: ask the compiler to vectorise it.
 /// PLUME_SIMD_SUM(s) allows it to reorder the terms of `s += ...` as well.
@@ -141,22 +143,22 @@ void parallel_for(index_t n, index_t cost_ns, F&& f) {
 }
 
 /// combine(... combine(combine(identity, map(chunk 0)), map(chunk 1)) ...), where map(begin, end)
-/// -> R: the chunks in order, whatever thread computed them.
+/// -> R: the chunks in order, whatever thread computed them. R is a number or a small struct of them.
 template <class R, class Map, class Combine>
 R parallel_reduce(index_t n, index_t cost_ns, R identity, Map&& map, Combine&& combine) {
+  static_assert(std::is_trivially_copyable_v<R>, "the partial results lie in scratch memory");
   if (n <= 0) return identity;
   const index_t size = detail::chunk_size(n, cost_ns);
   const index_t chunks = (n + size - 1) / size;
-  if (chunks == 1) return combine(std::move(identity), map(index_t{0}, n));
-  const auto partial = std::make_unique<R[]>(static_cast<std::size_t>(chunks));
-  parallel_tasks(chunks, [&map, &partial, n, size](index_t c) {
+  if (chunks == 1) return combine(identity, map(index_t{0}, n));
+  const ScratchFrame frame;
+  R* const partial = frame.array<R>(chunks);
+  parallel_tasks(chunks, [&map, partial, n, size](index_t c) {
     const index_t begin = c * size;
-    partial[static_cast<std::size_t>(c)] = map(begin, n - begin < size ? n : begin + size);
+    ::new (partial + c) R(map(begin, n - begin < size ? n : begin + size));
   });
-  R result = std::move(identity);
-  for (index_t c = 0; c < chunks; ++c) {
-    result = combine(std::move(result), std::move(partial[static_cast<std::size_t>(c)]));
-  }
+  R result = identity;
+  for (index_t c = 0; c < chunks; ++c) result = combine(result, partial[c]);
   return result;
 }
 

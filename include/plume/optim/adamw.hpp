@@ -1,0 +1,159 @@
+#pragma once
+// AdamW (Loshchilov, Hutter, arXiv 1711.05101), with the arithmetic of torch.optim.AdamW. At step t = 1, 2, ...
+// for a parameter p with gradient g and moments m, v (both 0 at first), in this order:
+//
+//   p <- p (1 - lr wd)                     decay, decoupled from the gradient
+//   m <- m + (1 - beta1) (g - m)
+//   v <- beta2 v + (1 - beta2) g g
+//   p <- p - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+//
+// One pass over memory per parameter: p, m, v are read and written once, g is read once. t is counted per
+// parameter: one without a gradient is left alone altogether, decay included.
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "plume/autograd/var.hpp"
+
+namespace plume {
+
+struct AdamWOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.01;
+};
+
+/// The numbers of one update, worked out in double.
+struct AdamWFactors {
+  double keep;        ///< 1 - lr wd
+  double take1;       ///< 1 - beta1
+  double beta2;       ///< beta2
+  double take2;       ///< 1 - beta2
+  double step;        ///< lr / (1 - beta1^t)
+  double root_scale;  ///< 1 / sqrt(1 - beta2^t)
+  double eps;
+};
+
+/// p, m, v (n) updated in place from g (n), all contiguous.
+template <class T>
+inline DeviceKernel<void(T* p, const T* g, accumulate_t<T>* m, accumulate_t<T>* v, index_t n,
+                         AdamWFactors factors)>
+    adamw_cuda{"adamw"};
+
+/// One update of n elements on the CPU.
+template <Floating T>
+void adamw_update(T* p, const T* g, accumulate_t<T>* m, accumulate_t<T>* v, index_t n,
+                  const AdamWFactors& factors) {
+  using A = accumulate_t<T>;
+  const A keep = static_cast<A>(factors.keep);
+  const A take1 = static_cast<A>(factors.take1);
+  const A beta2 = static_cast<A>(factors.beta2);
+  const A take2 = static_cast<A>(factors.take2);
+  const A step = static_cast<A>(factors.step);
+  const A root_scale = static_cast<A>(factors.root_scale);
+  const A eps = static_cast<A>(factors.eps);
+  parallel_for(n, 2, [=](index_t begin, index_t end) {
+    PLUME_SIMD
+    for (index_t i = begin; i < end; ++i) {
+      const A gi = static_cast<A>(g[i]);
+      const A mi = m[i] + take1 * (gi - m[i]);
+      const A vi = beta2 * v[i] + take2 * (gi * gi);
+      m[i] = mi;
+      v[i] = vi;
+      p[i] = static_cast<T>(static_cast<A>(p[i]) * keep -
+                            step * (mi / (std::sqrt(vi) * root_scale + eps)));
+    }
+  });
+}
+
+template <Floating T>
+class AdamW {
+ public:
+  /// A trainable parameter and what is remembered of its gradients.
+  struct Slot {
+    Var<T> parameter;
+    AdamWOptions options;
+    Tensor<accumulate_t<T>> m;
+    Tensor<accumulate_t<T>> v;
+    index_t steps = 0;
+  };
+
+  AdamW() = default;
+  explicit AdamW(std::span<const Var<T>> parameters, const AdamWOptions& options = {}) {
+    add_group(parameters, options);
+  }
+
+  /// Parameters that share options. Frozen ones are passed over: they get no moments. Throws ValueError
+  /// where a parameter is here already: it would be updated twice.
+  void add_group(std::span<const Var<T>> parameters, const AdamWOptions& options) {
+    check(options);
+    const MemoryScope scope(MemoryTag::optimizer);
+    for (const Var<T>& p : parameters) {
+      if (!p.requires_grad()) continue;
+      for (const Slot& slot : slots_) {
+        if (slot.parameter.node() == p.node()) {
+          fail<ValueError>("adamw", "each parameter once",
+                           cat("one of shape ", p.shape(), " twice"));
+        }
+      }
+      if (!p.value().is_contiguous()) {
+        fail<ShapeError>("adamw", "contiguous parameters", cat("strides ", p.value().strides()));
+      }
+      const Device device = p.value().device();
+      slots_.push_back({p, options, zeros<accumulate_t<T>>(p.shape(), device),
+                        zeros<accumulate_t<T>>(p.shape(), device), 0});
+    }
+  }
+
+  /// Updates every parameter that has a gradient. `factor` multiplies the learning rate of every group; it
+  /// is what a Schedule returns.
+  void step(double factor = 1) {
+    for (Slot& slot : slots_) {
+      const Tensor<T> g = slot.parameter.grad();
+      if (!g.defined()) continue;
+      const AdamWFactors factors = factors_of(slot.options, factor, ++slot.steps);
+      Tensor<T>& p = slot.parameter.mutable_value();
+      const index_t n = p.numel();
+      if (p.device().is_cpu()) {
+        adamw_update(p.data(), g.data(), slot.m.data(), slot.v.data(), n, factors);
+      } else {
+        adamw_cuda<T>(p.data(), g.data(), slot.m.data(), slot.v.data(), n, factors);
+      }
+    }
+  }
+  void zero_grad() const noexcept {
+    for (const Slot& slot : slots_) slot.parameter.zero_grad();
+  }
+
+  /// For checkpoints, and for changing options on the way.
+  [[nodiscard]] std::span<Slot> slots() noexcept { return slots_; }
+  [[nodiscard]] std::span<const Slot> slots() const noexcept { return slots_; }
+
+ private:
+  static AdamWFactors factors_of(const AdamWOptions& o, double factor, index_t t) {
+    const double lr = o.learning_rate * factor;
+    const double n = static_cast<double>(t);
+    return {.keep = 1 - lr * o.weight_decay,
+            .take1 = 1 - o.beta1,
+            .beta2 = o.beta2,
+            .take2 = 1 - o.beta2,
+            .step = lr / (1 - std::pow(o.beta1, n)),
+            .root_scale = 1 / std::sqrt(1 - std::pow(o.beta2, n)),
+            .eps = o.eps};
+  }
+  static void check(const AdamWOptions& o) {
+    const auto in_unit = [](double beta) { return beta >= 0 && beta < 1; };
+    if (!(o.learning_rate >= 0)) fail<ValueError>("adamw", "learning_rate >= 0", o.learning_rate);
+    if (!in_unit(o.beta1)) fail<ValueError>("adamw", "0 <= beta1 < 1", o.beta1);
+    if (!in_unit(o.beta2)) fail<ValueError>("adamw", "0 <= beta2 < 1", o.beta2);
+    if (!(o.eps > 0)) fail<ValueError>("adamw", "eps > 0", o.eps);
+    if (!(o.weight_decay >= 0)) fail<ValueError>("adamw", "weight_decay >= 0", o.weight_decay);
+  }
+
+  std::vector<Slot> slots_;
+};
+
+}  // namespace plume
