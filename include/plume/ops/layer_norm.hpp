@@ -16,6 +16,7 @@
 #include "plume/ops/mean.hpp"
 #include "plume/ops/mul.hpp"
 #include "plume/ops/op.hpp"
+#include "plume/ops/rows.hpp"
 #include "plume/ops/sub.hpp"
 
 namespace plume {
@@ -160,54 +161,41 @@ LayerNormGrads<T> layer_norm_backward(const Tensor<T>& dy, const Tensor<T>& x, c
     layer_norm_backward_cuda<T>(px, pw, mean, rstd, pg, pdx, out.dw.data(), out.db.data(), N, D);
     return out;
   }
-  // Blocks of rows add up dw and db privately; the blocks are then summed in order.
-  const bool sums = want_dw || want_db;
-  const index_t block = std::max<index_t>(16, (N + 63) / 64);
-  const index_t blocks = (N + block - 1) / block;
-  Tensor<A> partial = sums ? zeros<A>(Shape{2, blocks, D}) : Tensor<A>{};
-  A* const partial_dw = partial.data();
-  A* const partial_db = sums ? partial.data() + blocks * D : nullptr;
-  parallel_for(blocks, block * 3 * D, [=](index_t first, index_t last) {
-    for (index_t k = first; k < last; ++k) {
-      for (index_t n = k * block; n < std::min(N, (k + 1) * block); ++n) {
-        const T* xr = px + n * D;
-        const T* gr = pg + n * D;
-        const A mu = mean[n];
-        const A r = rstd[n];
-        if (pdx != nullptr) {
-          A sum_g = 0;
-          A sum_gx = 0;
-          PLUME_SIMD_SUM(sum_g, sum_gx)
-          for (index_t i = 0; i < D; ++i) {
-            const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
-            sum_g += g;
-            sum_gx += g * ((static_cast<A>(xr[i]) - mu) * r);
-          }
-          const A mean_g = sum_g / static_cast<A>(D);
-          const A mean_gx = sum_gx / static_cast<A>(D);
-          T* dxr = pdx + n * D;
-          PLUME_SIMD
-          for (index_t i = 0; i < D; ++i) {
-            const A xhat = (static_cast<A>(xr[i]) - mu) * r;
-            const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
-            dxr[i] = static_cast<T>(r * (g - mean_g - xhat * mean_gx));
-          }
-        }
-        if (sums) {
-          A* dw = partial_dw + k * D;
-          A* db = partial_db + k * D;
-          PLUME_SIMD
-          for (index_t i = 0; i < D; ++i) {
-            const A g = static_cast<A>(gr[i]);
-            dw[i] += g * ((static_cast<A>(xr[i]) - mu) * r);
-            db[i] += g;
-          }
-        }
-      }
-    }
-  });
-  if (want_dw) detail::sum_columns(partial_dw, out.dw.data(), blocks, D);
-  if (want_db) detail::sum_columns(partial_db, out.db.data(), blocks, D);
+  detail::rows_with_sums<T, 2>(N, D, 3 * D, {out.dw.data(), out.db.data()},
+                               [=](index_t n, const std::array<A*, 2>& sums) {
+                                 const T* xr = px + n * D;
+                                 const T* gr = pg + n * D;
+                                 const A mu = mean[n];
+                                 const A r = rstd[n];
+                                 if (pdx != nullptr) {
+                                   A sum_g = 0;
+                                   A sum_gx = 0;
+                                   PLUME_SIMD_SUM(sum_g, sum_gx)
+                                   for (index_t i = 0; i < D; ++i) {
+                                     const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
+                                     sum_g += g;
+                                     sum_gx += g * ((static_cast<A>(xr[i]) - mu) * r);
+                                   }
+                                   const A mean_g = sum_g / static_cast<A>(D);
+                                   const A mean_gx = sum_gx / static_cast<A>(D);
+                                   T* dxr = pdx + n * D;
+                                   PLUME_SIMD
+                                   for (index_t i = 0; i < D; ++i) {
+                                     const A xhat = (static_cast<A>(xr[i]) - mu) * r;
+                                     const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
+                                     dxr[i] = static_cast<T>(r * (g - mean_g - xhat * mean_gx));
+                                   }
+                                 }
+                                 if (A* const dw = sums[0]; dw != nullptr) {
+                                   A* const db = sums[1];
+                                   PLUME_SIMD
+                                   for (index_t i = 0; i < D; ++i) {
+                                     const A g = static_cast<A>(gr[i]);
+                                     dw[i] += g * ((static_cast<A>(xr[i]) - mu) * r);
+                                     db[i] += g;
+                                   }
+                                 }
+                               });
   return out;
 }
 
