@@ -18,6 +18,7 @@
 #include "plume/ops/quick_gelu.hpp"
 #include "plume/ops/relu.hpp"
 #include "plume/ops/rms_norm.hpp"
+#include "plume/ops/rotary.hpp"
 #include "plume/ops/scale.hpp"
 #include "plume/ops/sigmoid.hpp"
 #include "plume/ops/silu.hpp"
@@ -29,10 +30,10 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,         div_info,      exp_info,   gelu_info,    layer_norm_info, log_info,
-    log_softmax_info, matmul_info,   max_info,   mean_info,    mul_info,        quick_gelu_info,
-    relu_info,        rms_norm_info, scale_info, sigmoid_info, silu_info,       softmax_info,
-    sub_info,         sum_info,      tanh_info,
+    add_info,         div_info,      exp_info,    gelu_info,  layer_norm_info, log_info,
+    log_softmax_info, matmul_info,   max_info,    mean_info,  mul_info,        quick_gelu_info,
+    relu_info,        rms_norm_info, rotary_info, scale_info, sigmoid_info,    silu_info,
+    softmax_info,     sub_info,      sum_info,    tanh_info,
 };
 
 }  // namespace plume
