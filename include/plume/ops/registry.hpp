@@ -5,6 +5,7 @@
 #include <array>
 
 #include "plume/ops/add.hpp"
+#include "plume/ops/attention.hpp"
 #include "plume/ops/div.hpp"
 #include "plume/ops/exp.hpp"
 #include "plume/ops/gelu.hpp"
@@ -30,10 +31,10 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,         div_info,      exp_info,    gelu_info,  layer_norm_info, log_info,
-    log_softmax_info, matmul_info,   max_info,    mean_info,  mul_info,        quick_gelu_info,
-    relu_info,        rms_norm_info, rotary_info, scale_info, sigmoid_info,    silu_info,
-    softmax_info,     sub_info,      sum_info,    tanh_info,
+    add_info,        attention_info,   div_info,      exp_info,    gelu_info,  layer_norm_info,
+    log_info,        log_softmax_info, matmul_info,   max_info,    mean_info,  mul_info,
+    quick_gelu_info, relu_info,        rms_norm_info, rotary_info, scale_info, sigmoid_info,
+    silu_info,       softmax_info,     sub_info,      sum_info,    tanh_info,
 };
 
 }  // namespace plume
