@@ -7,6 +7,7 @@
 #include "plume/ops/add.hpp"
 #include "plume/ops/attention.hpp"
 #include "plume/ops/div.hpp"
+#include "plume/ops/dropout.hpp"
 #include "plume/ops/exp.hpp"
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/layer_norm.hpp"
@@ -15,6 +16,7 @@
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/max.hpp"
 #include "plume/ops/mean.hpp"
+#include "plume/ops/media_attention.hpp"
 #include "plume/ops/mul.hpp"
 #include "plume/ops/quick_gelu.hpp"
 #include "plume/ops/relu.hpp"
@@ -31,10 +33,31 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,        attention_info,   div_info,      exp_info,    gelu_info,  layer_norm_info,
-    log_info,        log_softmax_info, matmul_info,   max_info,    mean_info,  mul_info,
-    quick_gelu_info, relu_info,        rms_norm_info, rotary_info, scale_info, sigmoid_info,
-    silu_info,       softmax_info,     sub_info,      sum_info,    tanh_info,
+    add_info,
+    attention_info,
+    div_info,
+    dropout_info,
+    exp_info,
+    gelu_info,
+    layer_norm_info,
+    log_info,
+    log_softmax_info,
+    matmul_info,
+    max_info,
+    mean_info,
+    media_attention_info,
+    mul_info,
+    quick_gelu_info,
+    relu_info,
+    rms_norm_info,
+    rotary_info,
+    scale_info,
+    sigmoid_info,
+    silu_info,
+    softmax_info,
+    sub_info,
+    sum_info,
+    tanh_info,
 };
 
 }  // namespace plume
