@@ -44,6 +44,17 @@ struct AttentionGrads {
   Tensor<T> dq, dk, dv;
 };
 
+namespace detail {
+
+inline double attention_scale(const std::optional<double>& scale, index_t size) {
+  return scale.value_or(1 / std::sqrt(static_cast<double>(size)));
+}
+inline void check_scale(std::string_view op, const std::optional<double>& scale) {
+  if (scale && !std::isfinite(*scale)) fail<ValueError>(op, "a finite scale", *scale);
+}
+
+}  // namespace detail
+
 namespace definition {
 
 /// Attention by the book, one query after the other, in double. sees(b, t, s) and bias(h, t, s).
@@ -86,7 +97,7 @@ template <Floating T>
 Tensor<T> attention(const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v,
                     const AttentionOptions& options = {}) {
   const index_t offset = k.size(2) - q.size(2);
-  const double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3))));
+  const double scale = plume::detail::attention_scale(options.scale, q.size(3));
   const auto sees = [&](index_t b, index_t t, index_t s) {
     return (!options.causal || s <= t + offset) &&
            (!options.key_mask.defined() || options.key_mask(b, s));
@@ -118,9 +129,7 @@ void check_attention(std::string_view op, const Tensor<T>& q, const Tensor<T>& k
   if (options.alibi_slopes.defined() && !(options.alibi_slopes.shape() == Shape{H})) {
     fail<ShapeError>(op, cat("ALiBi slopes of shape ", Shape{H}), options.alibi_slopes.shape());
   }
-  if (options.scale && !std::isfinite(*options.scale)) {
-    fail<ValueError>(op, "a finite scale", *options.scale);
-  }
+  check_scale(op, options.scale);
 }
 template <Floating T>
 void check_same_shape(std::string_view op, const char* what, const Tensor<T>& x,
@@ -170,8 +179,7 @@ struct AttentionHeads {
         mask(options.key_mask.defined() ? options.key_mask.contiguous() : options.key_mask),
         slopes(options.alibi_slopes),
         causal(options.causal),
-        scale(static_cast<R>(
-            options.scale.value_or(1 / std::sqrt(static_cast<double>(queries.size(3)))))) {}
+        scale(static_cast<R>(attention_scale(options.scale, queries.size(3)))) {}
 
   [[nodiscard]] kernel::AttentionHead<R, T> at(index_t b, index_t h) const {
     const index_t T_ = q.size(2), S = k.size(2);

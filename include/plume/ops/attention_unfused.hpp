@@ -42,7 +42,7 @@ Tensor<T> attention_bias(const Shape& q, index_t keys, const AttentionOptions& o
 template <Floating T>
 Tensor<T> attention(const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v,
                     const AttentionOptions& options = {}, Tensor<T>* probabilities = nullptr) {
-  const double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3))));
+  const double scale = plume::detail::attention_scale(options.scale, q.size(3));
   Tensor<T> p = matmul(plume::scale(q, scale), k.transpose(-1, -2));
   const Tensor<T> bias = detail::attention_bias<T>(q.shape(), k.size(2), options);
   if (bias.defined()) p.add(bias.broadcast_to(p.shape()));
@@ -57,7 +57,7 @@ template <Floating T>
 AttentionGrads<T> attention_backward(const Tensor<T>& dy, const Tensor<T>& q, const Tensor<T>& k,
                                      const Tensor<T>& v, const Tensor<T>& probabilities,
                                      const AttentionOptions& options = {}) {
-  const double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3))));
+  const double scale = plume::detail::attention_scale(options.scale, q.size(3));
   AttentionGrads<T> out;
   out.dv = matmul(probabilities.transpose(-1, -2), dy);
   const Tensor<T> ds = softmax_backward(matmul(dy, v.transpose(-1, -2)), probabilities);
