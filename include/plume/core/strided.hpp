@@ -30,77 +30,96 @@ inline Strides broadcast_strides(const Shape& shape, const Strides& strides, con
 
 namespace detail {
 
-/// Drops axes of size 1 and merges axes that are contiguous in every operand.
+/// Drops axes of size 1 and merges axes that are contiguous in every one of the `count` operands.
+[[gnu::noinline]] inline void collapse(Dims& shape, Strides* strides, std::size_t count) {
+  int kept = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const index_t size = shape[axis];
+    if (size == 1) continue;
+    bool merge = kept > 0;
+    for (std::size_t k = 0; merge && k < count; ++k) {
+      merge = strides[k][kept - 1] == strides[k][axis] * size;
+    }
+    const int to = merge ? kept - 1 : kept++;
+    shape[to] = merge ? shape[to] * size : size;
+    for (std::size_t k = 0; k < count; ++k) strides[k][to] = strides[k][axis];
+  }
+  while (shape.rank() > kept) shape.pop_back();
+  for (std::size_t k = 0; k < count; ++k) {
+    while (strides[k].rank() > kept) strides[k].pop_back();
+  }
+}
 template <std::size_t N>
 void collapse(Dims& shape, std::array<Strides, N>& strides) {
-  Dims sizes;
-  std::array<Strides, N> steps{};
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    if (shape[axis] == 1) continue;
-    bool merge = !sizes.empty();
-    for (std::size_t k = 0; merge && k < N; ++k) {
-      merge = steps[k].back() == strides[k][axis] * shape[axis];
-    }
-    if (merge) {
-      const int last = sizes.rank() - 1;
-      sizes[last] *= shape[axis];
-      for (std::size_t k = 0; k < N; ++k) steps[k][last] = strides[k][axis];
-    } else {
-      sizes.push_back(shape[axis]);
-      for (std::size_t k = 0; k < N; ++k) steps[k].push_back(strides[k][axis]);
-    }
-  }
-  shape = sizes;
-  strides = steps;
+  collapse(shape, strides.data(), N);
 }
 
-}  // namespace detail
-
-/// Calls body(n, offsets, steps) until every element of `shape` was covered once: elements
-/// offsets[k] + j * steps[k] for 0 <= j < n and each operand k. `cost` is the work per element, in
-/// simple operations (see parallel_for).
-template <std::size_t N, class Body>
-void strided_loop(const Shape& full, std::array<Strides, N> strides, index_t cost, Body&& body) {
+/// row(state, n, offsets, steps) for each row of `full`. Compiled once for all loops of a program: an
+/// indirect call per row costs nothing beside the row.
+[[gnu::noinline]] inline void for_each_row(
+    const Shape& full, Strides* strides, std::size_t count, index_t cost,
+    void (*row)(const void*, index_t, const index_t*, const index_t*), const void* state) {
+  using Values = std::array<index_t, 4>;
   if (full.numel() == 0) return;
   Dims shape = full;
-  detail::collapse(shape, strides);
-  Offsets<N> steps{};
+  collapse(shape, strides, count);
+  Values steps{};
   index_t inner = 1;
   if (!shape.empty()) {
     inner = shape.back();
-    for (std::size_t k = 0; k < N; ++k) steps[k] = strides[k].back();
+    for (std::size_t k = 0; k < count; ++k) steps[k] = strides[k].back();
     shape.pop_back();
   }
   if (shape.empty()) {
     parallel_for(inner, cost, [&](index_t begin, index_t end) {
-      Offsets<N> offsets;
-      for (std::size_t k = 0; k < N; ++k) offsets[k] = begin * steps[k];
-      body(end - begin, offsets, steps);
+      Values offsets{};
+      for (std::size_t k = 0; k < count; ++k) offsets[k] = begin * steps[k];
+      row(state, end - begin, offsets.data(), steps.data());
     });
     return;
   }
   index_t rows = 1;
   for (const index_t size : shape) rows *= size;
   parallel_for(rows, cost * inner, [&](index_t begin, index_t end) {
-    Dims at;  // position of row `begin`
-    Offsets<N> offsets{};
+    Dims at = shape;  // position of row `begin`
+    Values offsets{};
     index_t rest = begin;
-    for (int axis = shape.rank() - 1; axis >= 0; --axis) at.push_back(0);
     for (int axis = shape.rank() - 1; axis >= 0; --axis) {
       at[axis] = rest % shape[axis];
       rest /= shape[axis];
-      for (std::size_t k = 0; k < N; ++k) offsets[k] += at[axis] * strides[k][axis];
+      for (std::size_t k = 0; k < count; ++k) offsets[k] += at[axis] * strides[k][axis];
     }
-    for (index_t row = begin; row < end; ++row) {
-      body(inner, offsets, steps);
+    for (index_t r = begin; r < end; ++r) {
+      row(state, inner, offsets.data(), steps.data());
       for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-        for (std::size_t k = 0; k < N; ++k) offsets[k] += strides[k][axis];
+        for (std::size_t k = 0; k < count; ++k) offsets[k] += strides[k][axis];
         if (++at[axis] < shape[axis]) break;
         at[axis] = 0;
-        for (std::size_t k = 0; k < N; ++k) offsets[k] -= strides[k][axis] * shape[axis];
+        for (std::size_t k = 0; k < count; ++k) offsets[k] -= strides[k][axis] * shape[axis];
       }
     }
   });
+}
+
+}  // namespace detail
+
+/// Calls body(n, offsets, steps) until every element of `shape` was covered once: elements
+/// offsets[k] + j * steps[k] for 0 <= j < n and each operand k. `cost`: nanoseconds per element, roughly.
+template <std::size_t N, class Body>
+void strided_loop(const Shape& shape, std::array<Strides, N> strides, index_t cost,
+                  const Body& body) {
+  static_assert(N <= 4, "plume: strided_loop takes up to four operands");
+  detail::for_each_row(
+      shape, strides.data(), N, cost,
+      [](const void* state, index_t n, const index_t* at, const index_t* by) {
+        Offsets<N> offsets, steps;
+        for (std::size_t k = 0; k < N; ++k) {
+          offsets[k] = at[k];
+          steps[k] = by[k];
+        }
+        (*static_cast<const Body*>(state))(n, offsets, steps);
+      },
+      &body);
 }
 
 }  // namespace plume
