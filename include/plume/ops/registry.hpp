@@ -11,6 +11,7 @@
 #include "plume/ops/exp.hpp"
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/layer_norm.hpp"
+#include "plume/ops/linear.hpp"
 #include "plume/ops/log.hpp"
 #include "plume/ops/log_softmax.hpp"
 #include "plume/ops/matmul.hpp"
@@ -33,31 +34,19 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,
-    attention_info,
-    div_info,
-    dropout_info,
-    exp_info,
-    gelu_info,
-    layer_norm_info,
-    log_info,
-    log_softmax_info,
-    matmul_info,
-    max_info,
-    mean_info,
-    media_attention_info,
-    mul_info,
-    quick_gelu_info,
-    relu_info,
-    rms_norm_info,
-    rotary_info,
-    scale_info,
-    sigmoid_info,
-    silu_info,
-    softmax_info,
-    sub_info,
-    sum_info,
-    tanh_info,
+    add_info,        attention_info,
+    div_info,        dropout_info,
+    exp_info,        gelu_info,
+    layer_norm_info, linear_info,
+    log_info,        log_softmax_info,
+    matmul_info,     max_info,
+    mean_info,       media_attention_info,
+    mul_info,        quick_gelu_info,
+    relu_info,       rms_norm_info,
+    rotary_info,     scale_info,
+    sigmoid_info,    silu_info,
+    softmax_info,    sub_info,
+    sum_info,        tanh_info,
 };
 
 }  // namespace plume

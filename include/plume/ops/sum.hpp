@@ -28,10 +28,13 @@ Tensor<T> sum(const Tensor<T>& x, const Dims& axes = {}) {
 template <Floating T>
 Tensor<T> sum(const Tensor<T>& x, const Dims& axes = {}, bool keep_dims = false) {
   const Reduction reduction("sum", x.shape(), axes);
-  detail::require_cpu("sum", x);
+  if (!reduction.leading || x.device().is_cpu()) detail::require_cpu("sum", x);
   using A = accumulate_t<T>;
   Tensor<T> y;
-  if (reduction.kept.numel() == 1 && x.is_contiguous()) {
+  if (!x.device().is_cpu()) {  // gradients of biases and of whatever else was repeated along rows
+    y = Tensor<T>(reduction.kept, x.device());
+    sum_rows_cuda<T>(x.contiguous().data(), y.data(), reduction.count, y.numel());
+  } else if (reduction.kept.numel() == 1 && x.is_contiguous()) {
     const T* px = x.data();
     const double total = parallel_reduce<double>(
         x.numel(), 1, 0.0,
