@@ -25,6 +25,23 @@ project_files() { # PATH...
   fi | LC_ALL=C sort -u
 }
 
+# configure_and_build DIRECTORY OPTION... [-- TARGET...]: goes on after a failure, so that one run shows them all.
+configure_and_build() {
+  local directory=$1 options=() generator=() keep_going=-k targets=()
+  shift
+  while (($#)) && [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  if (($#)); then targets=(--target "${@:2}"); fi
+  if command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+    keep_going=-k0
+  fi
+  cmake -S . -B "$directory" "${generator[@]}" "${options[@]}" >/dev/null
+  cmake --build "$directory" --parallel "$jobs" "${targets[@]}" -- $keep_going
+}
+
 headers() { project_files include | grep '\.hpp$'; }
 
 compilers() { # those of g++ and clang++ that are here
