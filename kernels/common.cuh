@@ -1,11 +1,13 @@
 #pragma once
 // What every kernel family here uses: launching, 16-bit floats, 128-bit loads, sums over a warp or
 // block.
-//  Compiled by nvcc it includes the CUDA headers; compiled by any other C++20 compiler it includes
+//
+// Compiled by nvcc it includes the CUDA headers; compiled by any other C++20 compiler it includes
 // the host SIMT header, and the same kernels run on the CPU (see host/simt.hpp). Kernels and
 // launchers live in namespace plume::kernels, take raw device pointers, sizes and a stream, and
 // need nothing else of Plume.
-//  Conventions: sizes are 64-bit; a launcher with nothing to do launches nothing; outputs are
+//
+// Conventions: sizes are 64-bit; a launcher with nothing to do launches nothing; outputs are
 // overwritten; arithmetic happens in accumulate_t<T> (float for 16-bit types, T otherwise).
 
 #if defined(__CUDACC__)

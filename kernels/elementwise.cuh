@@ -6,7 +6,8 @@
 // Bytes     forward x and y; backward saved, dy and dx; binary a, b and out (a broadcast operand
 //           stays in cache). With s = sizeof(T): 2 s, 3 s and 3 s per element.
 // Flops     1 for arithmetic, about 20 for exp, tanh and erf in float: all are bound by memory.
-//  A derivative is written in whichever of x or y makes it cheapest; `saves_output` says which one
+//
+// A derivative is written in whichever of x or y makes it cheapest; `saves_output` says which one
 // the backward kernel is given. Arithmetic is in float for the 16-bit types, rounded once on
 // storing.
 
@@ -247,6 +248,13 @@ struct Copy {
     return x;
   }
 };
+template <class T>
+struct Axpy {
+  accumulate_t<T> alpha;
+  __device__ __forceinline__ T operator()(T x, T y) const {
+    return narrow<T>(widen(y) + alpha * widen(x));
+  }
+};
 template <class To, class From>
 struct Cast {
   __device__ __forceinline__ To operator()(From x) const { return narrow<To>(widen(x)); }
@@ -278,6 +286,13 @@ void strided_copy(const T* x, T* y, int rank, const index_t* sizes, const index_
                   const index_t* y_strides, cudaStream_t stream) {
   const Layout<2> layout(rank, sizes, {y_strides, x_strides});
   map_strided("strided_copy", detail::Copy{}, layout, y, stream, x);
+}
+
+/// y[i] += alpha x[i].
+template <class T>
+void axpy(const T* x, T* y, index_t n, double alpha, cudaStream_t stream) {
+  map("axpy", detail::Axpy<T>{static_cast<accumulate_t<T>>(alpha)}, y, n, stream, x,
+      static_cast<const T*>(y));
 }
 
 /// y[i] = (To)x[i], rounded to nearest even; double to a 16-bit type goes through float.

@@ -10,7 +10,8 @@
 // Bytes     s = sizeof(T): forward 2 s N D (x, y), backward 3 s N D (x, dy, dx); all else is
 //           smaller.
 // Flops     about 8 and 16 per element: bound by memory.
-//  One warp owns a row of up to 1024 elements, one block of 256 threads a longer one. Up to D =
+//
+// One warp owns a row of up to 1024 elements, one block of 256 threads a longer one. Up to D =
 // 4096 the row stays in registers, so the exact two-pass variance reads memory once; longer rows
 // are read again from cache. dgamma and dbeta are summed while the rows pass: each block keeps the
 // sums of its rows in registers and leaves one partial row, and sum_rows adds the partial rows. The

@@ -7,7 +7,8 @@
 //           bandwidth.
 // Flops     those of f; below some 80 instructions per float (40 per bfloat16) an H100 does not
 //           notice them.
-//  Two kernels. Contiguous: 128-bit accesses, several in flight per thread, scalar where a pointer
+//
+// Two kernels. Contiguous: 128-bit accesses, several in flight per thread, scalar where a pointer
 // is not aligned. Strided: a shape of up to 8 dimensions with a stride per operand (0 = broadcast).
 // Neighbouring dimensions that every operand walks as one are merged first, which turns most views
 // into a rank of 1 or 2; positions are then found by multiplication instead of division; the
@@ -34,6 +35,14 @@ constexpr int vector_width() {
   std::size_t narrowest = 16;
   ((narrowest = sizeof(T) < narrowest ? sizeof(T) : narrowest), ...);
   return static_cast<int>(16 / narrowest);
+}
+
+/// How many vectors of each input a thread loads at once: about 64 bytes in all, fewer where
+/// operands of 8 bytes need the registers.
+template <class Out, class... In>
+constexpr int vectors_in_flight() {
+  const bool wide = sizeof(Out) == 8 || ((sizeof(In) == 8) || ...);
+  return (sizeof...(In) > 1 ? 2 : 4) / (wide ? 2 : 1);
 }
 
 template <class T, int V, int U>
@@ -89,7 +98,7 @@ template <class F, class Out, class... In>
 void map(const char* name, F f, Out* out, index_t n, cudaStream_t stream, const In*... in) {
   if (n <= 0) return;
   constexpr int V = detail::vector_width<Out, In...>();
-  constexpr int U = sizeof...(In) > 1 ? 2 : 4;
+  constexpr int U = detail::vectors_in_flight<Out, In...>();
   const bool aligned = (is_aligned<V>(out) && ... && is_aligned<V>(in));
   if (aligned) {
     const index_t blocks = n < V ? 1 : ceil_div(n / V, map_threads * U);

@@ -4,7 +4,8 @@
 // Formula   y[c] = sum over r of x[r, c];  x (rows, columns) row major, y (columns).
 // Bytes     x once; the rest is small. sizeof(T) * rows * columns.
 // Flops     one addition per element: bound by memory.
-//  Two stages with a fixed order of additions, so the result is the same bits every time and on
+//
+// Two stages with a fixed order of additions, so the result is the same bits every time and on
 // every GPU: a block sums a chunk of rows for 32 columns (8 warps take every 8th row, then their
 // sums are added in warp order); the second stage adds the chunks the same way. No atomics.
 

@@ -1,6 +1,7 @@
 #pragma once
 // One block at a time: its threads as fibres, __syncthreads, and the report when they disagree.
-//  Threads run one after another, each until it waits or returns, in the order of a ready list;
+//
+// Threads run one after another, each until it waits or returns, in the order of a ready list;
 // whoever completes a barrier refills the list. With a seed the next thread is drawn at random, and
 // blocks come in another order too: a kernel that needs a barrier it does not have gives another
 // result. When nobody is ready and somebody still waits, the barrier is divergent and the error

@@ -1,6 +1,7 @@
 #pragma once
 // A fibre: a call stack of its own that runs until it hands control to another fibre.
-//  Each CUDA thread of a block is one fibre, so `return` in the middle of a kernel, loops around a
+//
+// Each CUDA thread of a block is one fibre, so `return` in the middle of a kernel, loops around a
 // barrier and calls into device functions need no source transformation. A switch stores the
 // registers that a C++ call must preserve and swaps the stack pointer: about ten instructions. It
 // is written for x86-64 and aarch64 with ELF; elsewhere, or with PLUME_SIMT_UCONTEXT defined,

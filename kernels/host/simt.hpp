@@ -1,6 +1,7 @@
 #pragma once
 // Host SIMT: compiles CUDA kernel sources with a plain C++ compiler and runs them on the CPU.
-//  Not fast (some 20 ns per thread and barrier) and not parallel, but strict: it finds divergent
+//
+// Not fast (some 20 ns per thread and barrier) and not parallel, but strict: it finds divergent
 // barriers, shuffles from absent lanes, writes past the end of shared and of device memory,
 // impossible launches and host pointers, and it can run threads and blocks in other orders.
 // kernels/common.cuh includes this file when the compiler is not nvcc; kernels themselves use
@@ -12,7 +13,8 @@
 //   block.hpp   the threads of a block, __syncthreads, divergence reports
 //   warp.hpp    shuffles, votes, __syncwarp
 //   simt.hpp    the CUDA words, atomics, launches, cudaMalloc and friends
-//  Differences from a GPU: one block at a time; warps do not run in lock step; no textures,
+//
+// Differences from a GPU: one block at a time; warps do not run in lock step; no textures,
 // clusters, grid-wide barriers or dynamic parallelism. `__shared__` arrays work but are static
 // here: only PLUME_SHARED and PLUME_DYNAMIC_SHARED arrays are guarded and start as NaN in every
 // block.

@@ -1,6 +1,7 @@
 #pragma once
 // Warp shuffles, votes and __syncwarp.
-//  The lanes of a mask meet: each leaves its value, and the last to come gives every lane its
+//
+// The lanes of a mask meet: each leaves its value, and the last to come gives every lane its
 // result. Checked: the caller is in its own mask, all lanes call the same function at the same
 // line, masks that overlap are equal, and a shuffle reads from a lane that takes part. A lane that
 // has returned, or that a block of 48 threads does not have, is not waited for, as on a GPU, but

@@ -144,6 +144,16 @@ TEST_CASE("unary kernels at the edges of the number line") {
   CHECK(gelu[6] == 0.0F);
 }
 
+TEST_CASE("axpy adds to what is there") {
+  for (const index_t n : awkward_sizes) {
+    const auto x = random_values<bfloat16>(n, 1), y = random_values<bfloat16>(n, 2);
+    DeviceArray<bfloat16> device_x(x), device_y(y);
+    axpy(device_x.data(), device_y.data(), n, -0.75, nullptr);
+    const auto want = [&](std::size_t i) { return wide(y[i]) - 0.75 * wide(x[i]); };
+    CHECK(worst(device_y.values(), want, 4) <= 1);
+  }
+}
+
 TEST_CASE("scale, fill and cast") {
   for (const index_t n : awkward_sizes) {
     CAPTURE(n);
