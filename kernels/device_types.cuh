@@ -30,5 +30,7 @@ auto raw(T* p) {
 
 }  // namespace plume::gpu::detail
 
-/// Expands f(T) for every floating type of Plume.
+/// Expands f(T) for every floating type of Plume; a test may define a shorter list first.
+#ifndef PLUME_FOR_FLOATING
 #define PLUME_FOR_FLOATING(f) f(float) f(double) f(plume::bfloat16) f(plume::half)
+#endif
