@@ -8,6 +8,7 @@
 #include "plume/ops/attention.hpp"
 #include "plume/ops/broadcast_to.hpp"
 #include "plume/ops/concat.hpp"
+#include "plume/ops/cross_entropy.hpp"
 #include "plume/ops/div.hpp"
 #include "plume/ops/dropout.hpp"
 #include "plume/ops/embedding.hpp"
@@ -41,38 +42,17 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,
-    attention_info,
-    broadcast_to_info,
-    concat_info,
-    div_info,
-    dropout_info,
-    embedding_info,
-    exp_info,
-    gelu_info,
-    layer_norm_info,
-    linear_info,
-    log_info,
-    log_softmax_info,
-    matmul_info,
-    max_info,
-    mean_info,
-    media_attention_info,
-    mul_info,
-    permute_info,
-    quick_gelu_info,
-    relu_info,
-    reshape_info,
-    rms_norm_info,
-    rotary_info,
-    scale_info,
-    sigmoid_info,
-    silu_info,
-    slice_info,
-    softmax_info,
-    split_info,
-    sub_info,
-    sum_info,
+    add_info,     attention_info,     broadcast_to_info,
+    concat_info,  cross_entropy_info, div_info,
+    dropout_info, embedding_info,     exp_info,
+    gelu_info,    layer_norm_info,    linear_info,
+    log_info,     log_softmax_info,   matmul_info,
+    max_info,     mean_info,          media_attention_info,
+    mul_info,     permute_info,       quick_gelu_info,
+    relu_info,    reshape_info,       rms_norm_info,
+    rotary_info,  scale_info,         sigmoid_info,
+    silu_info,    slice_info,         softmax_info,
+    split_info,   sub_info,           sum_info,
     tanh_info,
 };
 
