@@ -146,6 +146,8 @@ TEST_CASE_TEMPLATE("gemm: all combinations of strides", T, float, double, bfloat
         check<T>(3, 5, 17, la, lb, lc, 1.0, 1.0);
         check<T>(13, 35, 9, la, lb, lc, 1.0, 0.0);
         check<T>(14, 34, 300, la, lb, lc, -0.5, 2.0);
+        check<T>(45, 1, 20, la, lb, lc, 1.0, 0.0);
+        check<T>(41, 7, 70, la, lb, lc, 1.0, 1.0);
       }
     }
   }
@@ -159,6 +161,7 @@ TEST_CASE_TEMPLATE("gemm: past the blocks of k, n and m", T, float, double, bflo
     check<T>(2, 4200, 20, Layout::row_major, lb, Layout::row_major, 2.0, 0.0);
     check<T>(9, 4200, 20, Layout::row_major, lb, Layout::row_major, 2.0, 0.0);
     check<T>(2900, 3, 270, Layout::row_major, lb, Layout::row_major, 1.0, 1.0);
+    check<T>(2900, 35, 20, Layout::row_major, lb, Layout::row_major, 1.0, 1.0);
   }
 }
 

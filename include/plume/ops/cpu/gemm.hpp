@@ -11,7 +11,7 @@
 #include "plume/ops/cpu/gemm_blocked.hpp"
 #include "plume/ops/cpu/gemm_small.hpp"
 
-namespace plume::kernel {
+namespace plume::kernel::inline PLUME_VECTOR_ABI {
 
 namespace detail {
 
@@ -53,6 +53,21 @@ void gemm_rounded_once(index_t m, index_t n, index_t k, R alpha, Matrix<const TA
   }
 }
 
+// The kernel for the shape. Few rows are cheap here, few columns are not.
+template <class R, class TA, class TB, class TC>
+void gemm_oriented(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, Matrix<const TB> b,
+                   R beta, Matrix<TC> c) {
+  if (b.row_stride == 1 && prefer_dots(m, k)) {
+    gemm_dots(m, n, k, alpha, a, b, beta, c);
+  } else if (b.col_stride == 1 && m <= rows_max) {
+    gemm_rows(m, n, k, alpha, a, b, beta, c);
+  } else if (!std::is_same_v<R, TC> && k > k_block<R>) {
+    gemm_rounded_once(m, n, k, alpha, a, b, beta, c);
+  } else {
+    gemm_blocked(m, n, k, alpha, a, b, beta, c);
+  }
+}
+
 }  // namespace detail
 
 /// C = alpha A B + beta C. The operands may differ in type (float activations, bfloat16 weights),
@@ -66,21 +81,16 @@ void gemm(index_t m, index_t n, index_t k, accumulate_t<TC> alpha, Matrix<const 
                 "plume: double and the other scalars do not mix in one matrix product");
   if (m <= 0 || n <= 0) return;
   if (k <= 0 || alpha == R(0)) return detail::scale_c(m, n, beta, c);
-  if (b.row_stride == 1 && detail::prefer_dots(m, k)) {
-    return detail::gemm_dots<R>(m, n, k, alpha, a, b, beta, c);
+  // C^T = B^T A^T where C has few columns, or is itself the transpose of rows.
+  const auto few = [](index_t here, index_t there) {
+    return here <= tile_cols<R> / 2 && here < there;
+  };
+  const bool transpose = c.row_stride == 1 && c.col_stride != 1 ? !few(m, n) : few(n, m);
+  if (transpose) {
+    detail::gemm_oriented<R>(n, m, k, alpha, b.transposed(), a.transposed(), beta, c.transposed());
+  } else {
+    detail::gemm_oriented<R>(m, n, k, alpha, a, b, beta, c);
   }
-  if (b.col_stride == 1 && m <= detail::rows_max) {
-    return detail::gemm_rows<R>(m, n, k, alpha, a, b, beta, c);
-  }
-  if constexpr (std::is_same_v<R, TC>) {
-    if (c.row_stride == 1 && c.col_stride != 1) {  // C^T = B^T A^T has rows to write
-      return detail::gemm_blocked<R>(n, m, k, alpha, b.transposed(), a.transposed(), beta,
-                                     c.transposed());
-    }
-  } else if (k > detail::k_block<R>) {
-    return detail::gemm_rounded_once<R>(m, n, k, alpha, a, b, beta, c);
-  }
-  detail::gemm_blocked<R>(m, n, k, alpha, a, b, beta, c);
 }
 
 /// `batch` products of the same shape; the data of operand X of product i is X.data + i * x_stride.
@@ -105,4 +115,4 @@ void batched_gemm(index_t batch, index_t m, index_t n, index_t k, accumulate_t<T
   }
 }
 
-}  // namespace plume::kernel
+}  // namespace plume::kernel::inline PLUME_VECTOR_ABI

@@ -16,7 +16,7 @@
 #include "plume/ops/cpu/gemm_pack.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel {
+namespace plume::kernel::inline PLUME_VECTOR_ABI {
 
 /// Element (i, j) of a matrix is data[i * row_stride + j * col_stride].
 template <class T>
@@ -35,10 +35,10 @@ struct Matrix {
 namespace detail {
 
 template <class R>
-inline constexpr index_t k_block = 1536 / static_cast<index_t>(sizeof(R));
+inline constexpr index_t k_block = 2048 / static_cast<index_t>(sizeof(R));
 // The rest are multiples of every tile_rows or tile_cols.
 inline constexpr index_t m_block = 2880, n_block = 4096;
-inline constexpr index_t m_task = 120, n_task = 256;
+inline constexpr index_t m_task = 120, n_task = 192;
 
 constexpr index_t least(index_t a, index_t b) noexcept { return a < b ? a : b; }
 constexpr index_t parts(index_t n, index_t size) noexcept { return (n + size - 1) / size; }
@@ -193,14 +193,14 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
   index_t task_rows = m_task, task_cols = n_task;
   if (threads == 1 && m <= m_task) task_rows = m;
   while (threads > 1 && parts(m, task_rows) * parts(n, task_cols) < 4 * threads &&
-         (task_cols > 2 * NR || task_rows > 2 * MR)) {
-    if (task_cols > 2 * NR) {
-      task_cols /= 2;
+         (task_cols > NR || task_rows > 2 * MR)) {
+    if (task_cols > NR) {
+      task_cols = parts(task_cols / 2, NR) * NR;
     } else {
       task_rows = parts(task_rows / 2, MR) * MR;
     }
   }
-  if (m <= m_task) {
+  if (m <= m_task && m * k <= m_block * k_block<R>) {
     gemm_few_rows(m, n, k, alpha, a, b, beta, c, task_cols);
   } else {
     gemm_many_rows(m, n, k, alpha, a, b, beta, c, task_rows, task_cols);
@@ -209,4 +209,4 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
 
 }  // namespace detail
 
-}  // namespace plume::kernel
+}  // namespace plume::kernel::inline PLUME_VECTOR_ABI

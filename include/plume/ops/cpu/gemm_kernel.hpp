@@ -13,7 +13,7 @@
 #include "plume/core/dtype.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel {
+namespace plume::kernel::inline PLUME_VECTOR_ABI {
 
 /// Rows and columns of the register tile.
 template <class R>
@@ -38,9 +38,10 @@ inline void multiply_add(TileRow<R>& row, R a, Vector<R> left, Vector<R> right) 
   row.right += x * right;
 }
 
+// Its own function: inlined, it would share the registers with its caller, and g++ spills.
 template <class R, std::size_t... I>
-inline void multiply_tile(index_t depth, const R* a, const R* b, index_t b_stride, R* tile,
-                          std::index_sequence<I...>) noexcept {
+[[gnu::noinline]] void multiply_tile(index_t depth, const R* a, const R* b, index_t b_stride,
+                                     R* tile, std::index_sequence<I...>) noexcept {
   TileRow<R> row[sizeof...(I)] = {};
   for (index_t k = 0; k < depth; ++k) {
     Vector<R> left = load(b), right = load(b + vector_size<R>);
@@ -75,4 +76,4 @@ void multiply_panels(index_t rows, index_t depth, const R* a, const R* b, index_
   }
 }
 
-}  // namespace plume::kernel
+}  // namespace plume::kernel::inline PLUME_VECTOR_ABI

@@ -9,15 +9,23 @@
 
 #include "plume/core/dtype.hpp"
 
-namespace plume::kernel {
-
+// The width of a vector. Whatever depends on it lives in an inline namespace named after it, so that
+// translation units compiled for different machines do not share functions that mean different
+// layouts.
 #if defined(__AVX512F__)
-inline constexpr std::size_t vector_bytes = 64;
+#define PLUME_VECTOR_BYTES 64
+#define PLUME_VECTOR_ABI vector_64
 #elif defined(__AVX__)
-inline constexpr std::size_t vector_bytes = 32;
+#define PLUME_VECTOR_BYTES 32
+#define PLUME_VECTOR_ABI vector_32
 #else
-inline constexpr std::size_t vector_bytes = 16;
+#define PLUME_VECTOR_BYTES 16
+#define PLUME_VECTOR_ABI vector_16
 #endif
+
+namespace plume::kernel::inline PLUME_VECTOR_ABI {
+
+inline constexpr std::size_t vector_bytes = PLUME_VECTOR_BYTES;
 
 namespace detail {
 template <class R>
@@ -127,4 +135,4 @@ inline void sum_each(Vector<R> a, Vector<R> b, Vector<R> c, Vector<R> d, R* out)
 
 }  // namespace detail
 
-}  // namespace plume::kernel
+}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
