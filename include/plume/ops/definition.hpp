@@ -1,6 +1,6 @@
 #pragma once
-// The plain loop behind the definitions of element-wise ops: one element at a time through indices, in
-// double, with the functions of the standard library.
+// The plain loops behind the definitions: one element at a time through indices. Element-wise ops compute in
+// double with the functions of the standard library; views say which element they show.
 
 #include "plume/core/tensor.hpp"
 
@@ -21,6 +21,25 @@ Tensor<T> each(F f, const Shape& shape, const In&... in) {
       return static_cast<double>(x.data()[offset]);
     };
     y.data()[i] = static_cast<T>(static_cast<accumulate_t<T>>(f(at(in)...)));
+  }
+  return y;
+}
+
+/// y[at] = x[from(at)] for every index `at` of `shape`.
+template <Floating T, class From>
+Tensor<T> seen(const Tensor<T>& x, const Shape& shape, From from) {
+  Tensor<T> y(shape);
+  for (index_t i = 0; i < y.numel(); ++i) {
+    Dims at = shape;
+    index_t rest = i;
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      at[axis] = rest % shape[axis];
+      rest /= shape[axis];
+    }
+    const Dims source = from(at);
+    index_t offset = 0;
+    for (int axis = 0; axis < x.rank(); ++axis) offset += source[axis] * x.strides()[axis];
+    y.data()[i] = x.data()[offset];
   }
   return y;
 }
