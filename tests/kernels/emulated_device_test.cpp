@@ -12,7 +12,8 @@
 
 #include "kernels/register.hpp"
 #include "plume/autograd/backward.hpp"
-#include "plume/ops/registry.hpp"
+#include "plume/ops/gelu.hpp"
+#include "plume/ops/matmul.hpp"
 #include "tests/kernels/support.hpp"
 
 namespace plume::gpu::detail {
