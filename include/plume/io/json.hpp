@@ -1,0 +1,49 @@
+#pragma once
+// JSON from strangers: bounded in size and depth, each key once, every complaint a FormatError.
+
+#include <nlohmann/json.hpp>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "plume/io/limits.hpp"
+#include "plume/io/mapped_file.hpp"
+
+namespace plume::io {
+
+using Json = nlohmann::json;
+
+/// Parses `text`; `name` is for messages. Throws FormatError.
+inline Json parse_json(const std::string& name, std::string_view text,
+                       const Limits& limits = default_limits) {
+  if (text.size() > limits.json_bytes) {
+    fail<FormatError>(name, cat("JSON of at most ", limits.json_bytes, " bytes"), text.size());
+  }
+  std::vector<std::set<std::string>> keys;
+  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > limits.json_depth)
+      fail<FormatError>(name, cat("JSON at most ", limits.json_depth, " deep"), "deeper");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second) {
+      fail<FormatError>(name, "each key of a JSON object once",
+                        cat(parsed.get<std::string>(), " twice"));
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text, check);
+  } catch (const Json::exception& error) {
+    fail<FormatError>(name, "valid JSON", error.what());
+  }
+}
+
+inline Json read_json(const std::string& path, const Limits& limits = default_limits) {
+  const Source source = Source::file(path);
+  return parse_json(path, {reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size()},
+                    limits);
+}
+
+}  // namespace plume::io

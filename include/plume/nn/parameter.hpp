@@ -1,0 +1,108 @@
+#pragma once
+// Parameter<T>: a named tensor of a module that can be trained, frozen, loaded and saved.
+//
+// A parameter starts as a shape and a rule for its first values. It holds no memory until it is given
+// values (initialize, a weight file), so a model of any size can be built, counted and printed for free.
+
+#include <cmath>
+#include <string>
+
+#include "plume/autograd/var.hpp"
+#include "plume/core/random.hpp"
+
+namespace plume::nn {
+
+class Module;
+
+/// How a parameter is filled when it is not loaded.
+struct Init {
+  enum class Kind { zeros, ones, normal, uniform } kind = Kind::zeros;
+  double scale = 0;  ///< normal: standard deviation; uniform: values in [-scale, scale)
+
+  static Init zeros() { return {Kind::zeros, 0}; }
+  static Init ones() { return {Kind::ones, 0}; }
+  static Init normal(double deviation) { return {Kind::normal, deviation}; }
+  /// PyTorch's default for Linear: uniform in +-1 / sqrt(inputs).
+  static Init fan_in(index_t inputs) {
+    return {Kind::uniform, inputs == 0 ? 0 : 1 / std::sqrt(static_cast<double>(inputs))};
+  }
+};
+
+/// What holds for a parameter of any scalar type.
+class ParameterBase {
+ public:
+  ParameterBase(Module& owner, std::string name, const Shape& shape, Init init);  // module.hpp
+  ParameterBase(const ParameterBase&) = delete;
+  ParameterBase& operator=(const ParameterBase&) = delete;
+  virtual ~ParameterBase() = default;
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
+  [[nodiscard]] Init init() const noexcept { return init_; }
+  [[nodiscard]] bool trainable() const noexcept { return trainable_; }
+  [[nodiscard]] virtual DType dtype() const noexcept = 0;
+  [[nodiscard]] virtual bool has_values() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;  ///< of the values, held or not
+  /// First values from `init`, drawn from stream `stream` of `seed`.
+  virtual void initialize(std::uint64_t seed, std::uint64_t stream) = 0;
+  /// A frozen parameter has no gradient; values stay. Felt everywhere: see nn/freeze.hpp.
+  virtual void set_trainable(bool trainable) = 0;
+
+ protected:
+  bool trainable_ = true;
+
+ private:
+  std::string name_;
+  Shape shape_;
+  Init init_;
+};
+
+template <Floating T>
+class Parameter final : public ParameterBase {
+ public:
+  using ParameterBase::ParameterBase;
+
+  [[nodiscard]] DType dtype() const noexcept override { return dtype_of<T>; }
+  [[nodiscard]] bool has_values() const noexcept override { return var_.defined(); }
+  [[nodiscard]] std::size_t bytes() const noexcept override {
+    return static_cast<std::size_t>(shape().numel()) * sizeof(T);
+  }
+  /// The differentiable value. Throws ValueError where there are no values yet.
+  const Var<T>& operator()() const {
+    if (!var_.defined()) {
+      fail<ValueError>(name(), "values (initialize the model, or load weights)", "a shape alone");
+    }
+    return var_;
+  }
+  /// Takes over the numbers; the shape must be the parameter's.
+  void set_value(Tensor<T> value) {
+    if (!(value.shape() == shape())) {
+      fail<ShapeError>(name(), cat("values of shape ", shape()), value.shape());
+    }
+    var_ = Var<T>(std::move(value), trainable());
+  }
+  void initialize(std::uint64_t seed, std::uint64_t stream) override {
+    const MemoryScope scope(MemoryTag::parameters);
+    Generator generator(seed);
+    generator.set_state({seed, stream});
+    switch (init().kind) {
+      case Init::Kind::zeros:
+        return set_value(zeros<T>(shape()));
+      case Init::Kind::ones:
+        return set_value(ones<T>(shape()));
+      case Init::Kind::normal:
+        return set_value(normal<T>(shape(), generator, 0, init().scale));
+      case Init::Kind::uniform:
+        return set_value(uniform<T>(shape(), generator, -init().scale, init().scale));
+    }
+  }
+  void set_trainable(bool trainable) override {
+    trainable_ = trainable;
+    if (var_.defined() && var_.requires_grad() != trainable) var_ = Var<T>(var_.value(), trainable);
+  }
+
+ private:
+  Var<T> var_;
+};
+
+}  // namespace plume::nn

@@ -1,0 +1,94 @@
+#include "plume/io/weights.hpp"
+
+#include <filesystem>
+
+#include "plume/core/random.hpp"
+
+#include "tests/io/golden_weights.hpp"
+
+using namespace plume;
+using namespace plume::io;
+using namespace plume::test;
+
+namespace {
+
+TEST_CASE("weights: every form of the same state dict gives the same bytes") {
+  const Json expected = read_json(golden_weights + "expected.json");
+  int files = 0;
+  for (const auto& [name, tensors] : expected.items()) {
+    if (!tensors.is_array()) continue;
+    INFO(name);
+    check_state(read_weights(golden_weights + name), tensors);
+    ++files;
+  }
+  CHECK(files >= 9);
+}
+
+TEST_CASE("weights: hostile files are refused, nothing runs, nothing large is allocated") {
+  const Json expected = read_json(golden_weights + "expected.json");
+  int refused = 0;
+  for (const auto& [name, verdict] : expected.items()) {
+    if (name.rfind("hostile/", 0) != 0) continue;
+    INFO(name, ": ", verdict.dump());
+    cpu_memory().reset_peak();
+    const std::size_t before = cpu_memory().stats().total.peak;
+    CHECK_THROWS_AS(read_weights(golden_weights + name), FormatError);
+    CHECK(cpu_memory().stats().total.peak - before < std::size_t{1} << 20);
+    ++refused;
+  }
+  CHECK(refused >= 38);
+  CHECK_FALSE(std::filesystem::exists("OWNED"));
+  CHECK_FALSE(std::filesystem::exists(golden_weights + "hostile/OWNED"));
+}
+
+TEST_CASE("weights: a training checkpoint keeps its structure") {
+  const TorchFile file(Source::file(golden_weights + "training-checkpoint.pt"));
+  CHECK(file.root().find("epoch")->integer == 4);
+  const StateDict state = file.tensors(state_of(file.root()));
+  CHECK(state.contains("module.0.weight"));
+  CHECK(file.root().find("optimizer_state_dict")->find("state") != nullptr);
+}
+
+TEST_CASE("weights: a missing file or folder is named") {
+  CHECK_THROWS_AS(read_weights("build/no-such-file.pt"), std::system_error);
+  CHECK_THROWS_AS(read_weights(std::string("tests/guards")), FormatError);
+}
+
+TEST_CASE("weights: cutting a file anywhere is an error, never a crash") {
+  for (const char* name :
+       {"zip.pt", "legacy.pt", "plain.safetensors", "torchscript.pt", "zip-protocol4.pt"}) {
+    const Source whole = Source::file(golden_weights + name);
+    const std::size_t step = std::max<std::size_t>(1, whole.bytes.size() / 400);
+    for (std::size_t size = 0; size < whole.bytes.size(); size += step) {
+      // A copy of exactly that size, so that a read past its end is seen.
+      auto bytes = std::make_shared<std::vector<std::byte>>(
+          whole.bytes.begin(), whole.bytes.begin() + static_cast<std::ptrdiff_t>(size));
+      const Bytes view(*bytes);
+      INFO(name, " cut to ", size);
+      CHECK_THROWS_AS(read_weights(Source{name, view, bytes}), FormatError);
+    }
+  }
+}
+
+TEST_CASE("weights: flipped bytes are read or refused, never a crash") {
+  plume::Generator random(6);
+  for (const char* name : {"zip.pt", "legacy.pt", "plain.safetensors", "torchscript.pt"}) {
+    const Source whole = Source::file(golden_weights + name);
+    for (int round = 0; round < 300; ++round) {
+      auto bytes = std::make_shared<std::vector<std::byte>>(whole.bytes.begin(), whole.bytes.end());
+      for (int flips = 0; flips < 3; ++flips) {
+        (*bytes)[static_cast<std::size_t>(random.below(static_cast<index_t>(bytes->size())))] =
+            static_cast<std::byte>(random.below(256));
+      }
+      const Bytes view(*bytes);
+      try {
+        for (const auto& [key, tensor] : read_weights(Source{name, view, bytes})) {
+          CHECK(tensor.contiguous_bytes().size() < std::size_t{1} << 28);
+        }
+      } catch (const FormatError&) {
+      }
+    }
+  }
+}
+
+}  // namespace
