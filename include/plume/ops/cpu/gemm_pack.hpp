@@ -19,23 +19,23 @@ namespace plume::kernel::inline PLUME_VECTOR_ABI {
 namespace detail {
 
 template <class R, class T>
-inline Four<R> load_four(const T* p) noexcept {
+inline void load_four(const T* p, Four<R>& out) noexcept {
   if constexpr (std::is_same_v<R, T>) {
-    Four<R> v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
+    std::memcpy(&out, p, sizeof out);
   } else {
-    return Four<R>{static_cast<R>(p[0]), static_cast<R>(p[1]), static_cast<R>(p[2]),
-                   static_cast<R>(p[3])};
+    out = Four<R>{static_cast<R>(p[0]), static_cast<R>(p[1]), static_cast<R>(p[2]),
+                  static_cast<R>(p[3])};
   }
 }
 
 /// out[k * W + lane] = source[lane * lane_stride + k] for four lanes and four steps.
 template <index_t W, class R, class T>
 inline void transpose_four(const T* source, index_t lane_stride, R* out) noexcept {
-  Four<R> r0 = load_four<R>(source), r1 = load_four<R>(source + lane_stride);
-  Four<R> r2 = load_four<R>(source + 2 * lane_stride);
-  Four<R> r3 = load_four<R>(source + 3 * lane_stride);
+  Four<R> r0, r1, r2, r3;
+  load_four<R>(source, r0);
+  load_four<R>(source + lane_stride, r1);
+  load_four<R>(source + 2 * lane_stride, r2);
+  load_four<R>(source + 3 * lane_stride, r3);
   const Four<R> low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
   const Four<R> low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
   const Four<R> high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);

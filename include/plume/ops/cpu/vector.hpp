@@ -101,29 +101,33 @@ inline void pin(V& v) noexcept {
 
 namespace detail {
 
-/// Four elements in a row.
+/// Four elements in a row. Passed by reference: 32 bytes have no register without AVX.
 template <class R>
 using Four = typename VectorOf<R>::four;
 
 template <class R>
-inline Four<R> fold_to_four(Vector<R> v) noexcept {
+inline void fold_to_four(const Vector<R>& v, Four<R>& out) noexcept {
   constexpr std::size_t parts = sizeof(Vector<R>) / sizeof(Four<R>);
   if constexpr (parts == 0) {  // two doubles
-    return Four<R>{v[0], v[1], R(0), R(0)};
+    out = Four<R>{v[0], v[1], R(0), R(0)};
   } else {
     Four<R> part[parts];
     std::memcpy(part, &v, sizeof v);
-    if constexpr (parts == 4) return (part[0] + part[1]) + (part[2] + part[3]);
-    if constexpr (parts == 2) return part[0] + part[1];
-    return part[0];
+    out = part[0];
+    if constexpr (parts == 2) out += part[1];
+    if constexpr (parts == 4) out = (part[0] + part[1]) + (part[2] + part[3]);
   }
 }
 
 /// Writes the sums of the elements of a, b, c and d to out[0..4).
 template <class R>
-inline void sum_each(Vector<R> a, Vector<R> b, Vector<R> c, Vector<R> d, R* out) noexcept {
-  const Four<R> qa = fold_to_four<R>(a), qb = fold_to_four<R>(b);
-  const Four<R> qc = fold_to_four<R>(c), qd = fold_to_four<R>(d);
+inline void sum_each(const Vector<R>& a, const Vector<R>& b, const Vector<R>& c, const Vector<R>& d,
+                     R* out) noexcept {
+  Four<R> qa, qb, qc, qd;
+  fold_to_four<R>(a, qa);
+  fold_to_four<R>(b, qb);
+  fold_to_four<R>(c, qc);
+  fold_to_four<R>(d, qd);
   const Four<R> ab =
       __builtin_shufflevector(qa, qb, 0, 4, 1, 5) + __builtin_shufflevector(qa, qb, 2, 6, 3, 7);
   const Four<R> cd =
