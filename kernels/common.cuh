@@ -7,6 +7,8 @@
 // launchers live in namespace plume::kernels, take raw device pointers, sizes and a stream, and
 // need nothing else of Plume.
 //
+// Both worlds may meet in one program (the tests, built with CUDA), so each has an inline namespace.
+//
 // Conventions: sizes are 64-bit; a launcher with nothing to do launches nothing; outputs are
 // overwritten; arithmetic happens in accumulate_t<T> (float for 16-bit types, T otherwise).
 
@@ -15,6 +17,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#define PLUME_WORLD device
 #define PLUME_UNROLL _Pragma("unroll")
 #define PLUME_SHARED(T, name, count) __shared__ T name[count]
 #define PLUME_DYNAMIC_SHARED(T, name)                                   \
@@ -22,6 +25,7 @@
   T* const name = reinterpret_cast<T*>(plume_dynamic_shared)
 #else
 #include "host/simt.hpp"
+#define PLUME_WORLD host
 #define PLUME_UNROLL
 #endif
 
@@ -32,7 +36,7 @@
 
 #include "launch_log.hpp"
 
-namespace plume::kernels {
+namespace plume::kernels::inline PLUME_WORLD {
 
 using index_t = std::int64_t;
 using bfloat16 = __nv_bfloat16;
@@ -163,4 +167,4 @@ void launch(const Launch& config, std::initializer_list<NamedSize> sizes,
 #endif
 }
 
-}  // namespace plume::kernels
+}  // namespace plume::kernels::inline PLUME_WORLD

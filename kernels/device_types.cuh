@@ -4,7 +4,7 @@
 #include "common.cuh"
 #include "library.hpp"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 template <class T>
 struct DeviceType {
@@ -28,7 +28,7 @@ auto raw(T* p) {
   return reinterpret_cast<typename DeviceType<T>::type*>(p);
 }
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY
 
 /// Expands f(T) for every floating type of Plume; a test may define a shorter list first.
 #ifndef PLUME_FOR_FLOATING

@@ -6,7 +6,7 @@
 #include "device_types.cuh"
 #include "reduce.cuh"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 namespace {
 
@@ -153,4 +153,4 @@ void strided_copy(const void* x, void* y, int element_bytes, int rank, const ind
 PLUME_FOR_FLOATING(PLUME_INSTANTIATE)
 #undef PLUME_INSTANTIATE
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

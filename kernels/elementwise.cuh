@@ -13,7 +13,7 @@
 
 #include "map.cuh"
 
-namespace plume::kernels {
+namespace plume::kernels::inline PLUME_WORLD {
 
 // --- Functions of one element --------------------------------------------------------------------
 
@@ -307,4 +307,4 @@ void fill(T* y, index_t n, T value, cudaStream_t stream) {
   map("fill", detail::Constant<T>{value}, y, n, stream);
 }
 
-}  // namespace plume::kernels
+}  // namespace plume::kernels::inline PLUME_WORLD

@@ -3,7 +3,7 @@
 
 #include "device_types.cuh"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 template <class T>
 void layer_norm_forward(const T* x, const T* gamma, const T* beta, T* y, accumulate_t<T>* mean,
@@ -34,4 +34,4 @@ void layer_norm_backward(const T* x, const T* gamma, const accumulate_t<T>* mean
 PLUME_FOR_FLOATING(PLUME_INSTANTIATE)
 #undef PLUME_INSTANTIATE
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

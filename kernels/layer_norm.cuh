@@ -21,7 +21,7 @@
 
 #include "reduce.cuh"
 
-namespace plume::kernels {
+namespace plume::kernels::inline PLUME_WORLD {
 
 inline constexpr int layer_norm_threads = 256;
 inline constexpr int layer_norm_warps = layer_norm_threads / 32;
@@ -366,4 +366,4 @@ void layer_norm_backward(const T* x, const P* gamma, const accumulate_t<T>* mean
     sum_rows<A>(static_cast<const A*>(workspace + blocks * D), dbeta, blocks, D, scratch, stream);
 }
 
-}  // namespace plume::kernels
+}  // namespace plume::kernels::inline PLUME_WORLD

@@ -10,9 +10,14 @@
 
 #include "plume/core/dtype.hpp"
 
+// A test that builds the library for host SIMT names it differently: both may be in one program.
+#ifndef PLUME_LIBRARY
+#define PLUME_LIBRARY cuda_library
+#endif
+
 struct CUstream_st;  // CUDA's cudaStream_t is a pointer to it
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 using Stream = CUstream_st*;
 
@@ -106,4 +111,4 @@ void matmul(const MatmulProblem& problem, const T* a, const T* b, T* c);
 /// float products may round their inputs to TF32 (10 bits of fraction). Off unless asked for.
 void allow_tf32(bool allow);
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

@@ -20,7 +20,7 @@
 
 #include "common.cuh"
 
-namespace plume::kernels {
+namespace plume::kernels::inline PLUME_WORLD {
 
 inline constexpr int map_threads = 256;
 inline constexpr int max_rank = 8;
@@ -270,4 +270,4 @@ void map_strided(const char* name, F f, Layout<1 + sizeof...(In)> layout, Out* o
   }
 }
 
-}  // namespace plume::kernels
+}  // namespace plume::kernels::inline PLUME_WORLD

@@ -16,7 +16,7 @@
 #include "launch_log.hpp"
 #include "library.hpp"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 namespace {
 
@@ -224,4 +224,4 @@ template void matmul<plume::bfloat16>(const MatmulProblem&, const plume::bfloat1
 template void matmul<plume::half>(const MatmulProblem&, const plume::half*, const plume::half*,
                                   plume::half*);
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

@@ -11,7 +11,7 @@
 
 #include "common.cuh"
 
-namespace plume::kernels {
+namespace plume::kernels::inline PLUME_WORLD {
 
 inline constexpr int sum_rows_warps = 8;
 
@@ -75,4 +75,4 @@ void sum_rows(const In* x, Out* y, index_t rows, index_t columns, accumulate_t<I
          static_cast<const A*>(workspace), y, chunks, columns, chunks);
 }
 
-}  // namespace plume::kernels
+}  // namespace plume::kernels::inline PLUME_WORLD

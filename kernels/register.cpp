@@ -5,11 +5,11 @@
 
 #include "cuda_check.hpp"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 namespace {
 [[maybe_unused]] const bool registered =
     (register_kernels(), cuda_backend().store(&cuda_runtime()), true);
 }  // namespace
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

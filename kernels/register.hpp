@@ -10,7 +10,7 @@
 #include "plume/ops/product.hpp"
 #include "plume/ops/reduce.hpp"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 /// Kernels know nothing of Plume's exceptions: here theirs become ours.
 template <class F>
@@ -116,4 +116,4 @@ inline void register_kernels() {
   register_fill<bool>();
 }
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY

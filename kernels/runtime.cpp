@@ -16,7 +16,7 @@
 #include "launch_log.hpp"
 #include "library.hpp"
 
-namespace plume::gpu::detail {
+namespace plume::gpu::detail::inline PLUME_LIBRARY {
 
 namespace {
 
@@ -289,4 +289,4 @@ Workspace::~Workspace() {
   if (data_ != nullptr) (void)cudaFreeAsync(data_, stream_);
 }
 
-}  // namespace plume::gpu::detail
+}  // namespace plume::gpu::detail::inline PLUME_LIBRARY
