@@ -71,6 +71,19 @@ inline Vector<R> load_as(const T* p) noexcept {
     Vector<R> v;
     std::memcpy(&v, &wide, sizeof v);
     return v;
+#if defined(__F16C__)
+  } else if constexpr (std::is_same_v<T, half>) {
+    static_assert(std::is_same_v<R, float>);
+    typedef short Bits __attribute__((vector_size(16)));
+    float lanes[static_cast<std::size_t>(vector_size<float>)];
+    for (index_t i = 0; i < vector_size<float>; i += 8) {
+      Bits bits;
+      std::memcpy(&bits, p + i, sizeof bits);
+      const auto eight = __builtin_ia32_vcvtph2ps256(bits);
+      std::memcpy(lanes + i, &eight, sizeof eight);
+    }
+    return load(lanes);
+#endif
   } else {
     R lanes[static_cast<std::size_t>(vector_size<R>)];
     for (index_t i = 0; i < vector_size<R>; ++i) lanes[i] = static_cast<R>(p[i]);
