@@ -25,6 +25,7 @@
 #include "plume/ops/mean.hpp"
 #include "plume/ops/media_attention.hpp"
 #include "plume/ops/mul.hpp"
+#include "plume/ops/patch_embedding.hpp"
 #include "plume/ops/permute.hpp"
 #include "plume/ops/quick_gelu.hpp"
 #include "plume/ops/relu.hpp"
@@ -54,14 +55,15 @@ inline constexpr std::array all_ops{
     log_info,           log_softmax_info,
     matmul_info,        max_info,
     mean_info,          media_attention_info,
-    mul_info,           permute_info,
-    quick_gelu_info,    relu_info,
-    reshape_info,       rms_norm_info,
-    rotary_info,        scale_info,
-    sigmoid_info,       silu_info,
-    slice_info,         softmax_info,
-    split_info,         sub_info,
-    sum_info,           tanh_info,
+    mul_info,           patch_embedding_info,
+    permute_info,       quick_gelu_info,
+    relu_info,          reshape_info,
+    rms_norm_info,      rotary_info,
+    scale_info,         sigmoid_info,
+    silu_info,          slice_info,
+    softmax_info,       split_info,
+    sub_info,           sum_info,
+    tanh_info,
 };
 
 }  // namespace plume
