@@ -6,15 +6,13 @@
 #include "plume/autograd/grad_check.hpp"
 #include "plume/autograd/recompute.hpp"
 #include "plume/core/print.hpp"
-#include "plume/ops/add.hpp"
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/layer_norm.hpp"
 #include "plume/ops/log.hpp"
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/mean.hpp"
-#include "plume/ops/mul.hpp"
+#include "plume/ops/operators.hpp"
 #include "plume/ops/softmax.hpp"
-#include "plume/ops/sub.hpp"
 #include "plume/ops/sum.hpp"
 #include "plume/ops/tanh.hpp"
 #include "plume/optim/adamw.hpp"
@@ -47,12 +45,12 @@ void views() {
 void scalars() {
   const Tensor<float> x({3}, {0.1F, 2.7F, -1.0F});
   std::cout << x.cast<std::int64_t>() << '\n' << x.cast<bfloat16>() << '\n';
-  // add(x, x.cast<double>()) does not compile: scalars are never mixed behind your back.
+  // x + x.cast<double>() does not compile: scalars are never mixed behind your back.
 }
 
 void mistakes() {
   try {
-    add(zeros<float>({2, 3}), zeros<float>({4}));
+    (void)(zeros<float>({2, 3}) + zeros<float>({4}));
   } catch (const ShapeError& error) {
     std::cout << error.what() << '\n';
   }
@@ -63,14 +61,14 @@ void ops() {
   const Tensor<double> p = softmax(scores, -1);
   std::cout << p << '\n' << sum(p, {-1}) << '\n';
   // A row is broadcast over a matrix; a transposed operand of matmul is not copied.
-  const Tensor<double> shifted = add(scores, Tensor<double>({3}, {10, 20, 30}));
+  const Tensor<double> shifted = scores + Tensor<double>({3}, {10, 20, 30});
   std::cout << matmul(shifted, scores.transpose(0, 1)) << '\n';
 }
 
 void gradients() {
   const Var<double> w = trainable(Tensor<double>({2}, {1, -2}));
   const Var<double> x = constant(Tensor<double>({2}, {3, 4}));
-  const Var<double> loss = sum(mul(mul(w, w), x));  // sum w^2 x
+  const Var<double> loss = sum(w * w * x);
   backward(loss);
   std::cout << "loss " << loss.value().item() << '\n';
   std::cout << "2 w x = " << w.grad() << '\n';
@@ -84,9 +82,9 @@ void gradients() {
 // y = x^3, with a gradient of our own
 Var<double> cube(const Var<double>& x, double factor) {
   const Tensor<double>& v = x.value();
-  return record("cube", mul(v, mul(v, v)), inputs(x),
+  return record("cube", v * v * v, inputs(x),
                 [v, factor](const Tensor<double>& dy, GradSink<double> dx) {
-                  if (dx) dx += mul(dy, mul(full<double>({}, factor), mul(v, v)));
+                  if (dx) dx += factor * (dy * v * v);
                 });
 }
 
@@ -108,16 +106,16 @@ void freezing() {
   const Var<float> y = matmul(gelu(matmul(h, trained)), frozen);
   std::cout << "h has a graph: " << h.requires_grad() << ", y has one: " << y.requires_grad()
             << '\n';
-  backward(mean(mul(y, y)));
+  backward(mean(y * y));
   std::cout << "gradient of trained: " << trained.grad().defined()
             << ", of frozen: " << frozen.grad().defined() << '\n';
 }
 
 void without_graph() {
   const Var<float> w = trainable(ones<float>({3}));
-  const Var<float> y = no_grad([&] { return mul(w, w); });
+  const Var<float> y = no_grad([&] { return w * w; });
   std::cout << "y has a graph: " << y.requires_grad() << '\n';
-  const Var<float> z = mul(mul(w, w).detach(), w);  // only the last factor is differentiated
+  const Var<float> z = (w * w).detach() * w;  // only the last factor is differentiated
   backward(sum(z));
   std::cout << w.grad() << '\n';
 }
@@ -126,10 +124,10 @@ std::size_t peak_of(const Var<float>& x, const std::vector<Var<float>>& weights,
   cpu_memory().reset_peak();
   Var<float> h = x;
   for (const Var<float>& w : weights) {
-    const auto layer = [&w](const Var<float>& in) { return add(in, tanh(gelu(matmul(in, w)))); };
+    const auto layer = [&w](const Var<float>& in) { return in + tanh(gelu(matmul(in, w))); };
     h = checkpoint ? recompute(layer, h) : layer(h);
   }
-  backward(mean(mul(h, h)));
+  backward(mean(h * h));
   return cpu_memory().stats().total.peak;
 }
 
@@ -144,8 +142,8 @@ void recomputing() {
   weights[0].zero_grad();
   const std::size_t less = peak_of(x, weights, true);
   std::cout << "two thirds of the memory or less: " << (3 * less <= 2 * all) << '\n';
-  const Tensor<float> difference = sub(weights[0].grad(), gradient);
-  std::cout << "difference of the gradients: " << sum(mul(difference, difference)).item() << '\n';
+  const Tensor<float> difference = weights[0].grad() - gradient;
+  std::cout << "difference of the gradients: " << sum(difference * difference).item() << '\n';
 }
 
 void watching() {
@@ -174,17 +172,17 @@ void devices() {
 void training() {
   Generator random(3);
   const Tensor<double> x = uniform<double>({256, 1}, random, -2, 2);
-  const Tensor<double> target = tanh(mul(x, mul(x, x)));  // what is to be learnt: tanh x^3
+  const Tensor<double> target = tanh(x * x * x);  // what is to be learnt: tanh x^3
   const std::vector<Var<double>> w{trainable(normal<double>({1, 32}, random)),
                                    trainable(normal<double>({32}, random)),
                                    trainable(normal<double>({32, 1}, random, 0, 0.2))};
   const auto model = [&](const Var<double>& in) {
-    return matmul(tanh(add(matmul(in, w[0]), w[1])), w[2]);
+    return matmul(tanh(matmul(in, w[0]) + w[1]), w[2]);
   };
   AdamW<double> optimizer(w, {.learning_rate = 0.02, .weight_decay = 0});
   for (int step = 0; step <= 400; ++step) {
-    const Var<double> error = sub(model(constant(x)), constant(target));
-    const Var<double> loss = mean(mul(error, error));
+    const Var<double> error = model(constant(x)) - constant(target);
+    const Var<double> loss = mean(error * error);
     optimizer.zero_grad();
     backward(loss);
     optimizer.step();
