@@ -14,6 +14,7 @@
 #include "plume/ops/embedding.hpp"
 #include "plume/ops/exp.hpp"
 #include "plume/ops/gated_residual.hpp"
+#include "plume/ops/gather.hpp"
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/layer_norm.hpp"
 #include "plume/ops/linear.hpp"
@@ -45,24 +46,43 @@
 namespace plume {
 
 inline constexpr std::array all_ops{
-    add_info,           attention_info,
-    broadcast_to_info,  concat_info,
-    cross_entropy_info, div_info,
-    dropout_info,       embedding_info,
-    exp_info,           gated_residual_info,
-    gelu_info,          layer_norm_info,
-    linear_info,        linear_cross_entropy_info,
-    log_info,           log_softmax_info,
-    matmul_info,        max_info,
-    mean_info,          media_attention_info,
-    mul_info,           patch_embedding_info,
-    permute_info,       quick_gelu_info,
-    relu_info,          reshape_info,
-    rms_norm_info,      rotary_info,
-    scale_info,         sigmoid_info,
-    silu_info,          slice_info,
-    softmax_info,       split_info,
-    sub_info,           sum_info,
+    add_info,
+    attention_info,
+    broadcast_to_info,
+    concat_info,
+    cross_entropy_info,
+    div_info,
+    dropout_info,
+    embedding_info,
+    exp_info,
+    gated_residual_info,
+    gather_info,
+    gelu_info,
+    layer_norm_info,
+    linear_info,
+    linear_cross_entropy_info,
+    log_info,
+    log_softmax_info,
+    matmul_info,
+    max_info,
+    mean_info,
+    media_attention_info,
+    mul_info,
+    patch_embedding_info,
+    permute_info,
+    quick_gelu_info,
+    relu_info,
+    reshape_info,
+    rms_norm_info,
+    rotary_info,
+    scale_info,
+    sigmoid_info,
+    silu_info,
+    slice_info,
+    softmax_info,
+    split_info,
+    sub_info,
+    sum_info,
     tanh_info,
 };
 
