@@ -16,10 +16,14 @@ struct Work {
   double flops = 0;
   [[nodiscard]] bool computes() const { return flops > 0; }
   [[nodiscard]] double amount() const { return computes() ? flops : bytes; }
-  [[nodiscard]] const char* unit() const { return computes() ? "GFLOP/s" : "GB/s"; }
+  [[nodiscard]] const char* unit() const {
+    return computes() ? "GFLOP/s" : bytes > 0 ? "GB/s" : "calls";
+  }
 };
 inline Work moves(double bytes) { return {bytes, 0}; }
 inline Work computes(double flops) { return {0, flops}; }
+/// A view: no work, the time of a call is all there is to know.
+inline Work views() { return {}; }
 
 /// One way of doing a row's work: ours, or a peer's.
 struct Contender {

@@ -4,8 +4,9 @@
 //   const Rows exp_rows = Bench("exp", {normal({8192, 2048})}, PLUME_OP(exp))
 //                             .forward(moves(2 * bytes)).backward(moves(3 * bytes));
 //
-// The function is given twice, as ordinary op (of Tensors it is what forward times, of Vars what backward
-// times) and as definition, which decides whether the result is right. Without that no time is taken.
+// The function is given twice: as the op on Vars (forward times it with nothing to record, backward times
+// what it recorded) and as the definition, which decides whether the result is right. Without that no time
+// is taken.
 
 #include <tuple>
 
@@ -79,7 +80,6 @@ class Bench {
   template <class F, class D>
   Bench(std::string op, const Input (&in)[N], F f, D definition, std::string shape = {})
       : op_(std::move(op)),
-        tensors_([f](const Values& x) { return detail::apply(f, x); }),
         vars_([f](const Vars& x) { return detail::apply(f, x); }),
         definition_([definition](const Doubles& x) { return detail::apply(definition, x); }),
         shape_(std::move(shape)) {
@@ -101,6 +101,11 @@ class Bench {
         make_row("backward", work, [self = *this] { return self.contend_backward(); }));
     return *this;
   }
+  /// For an op that works out gradients along with the result: backward rows time both.
+  Bench& backward_with_forward(Work work) {
+    fresh_graph_ = true;
+    return backward(work);
+  }
   /// A peer of the next forward(): Tensor<float> of the inputs.
   template <class P>
   Bench& forward_peer(std::string name, P peer, int most_threads = 1) {
@@ -121,7 +126,11 @@ class Bench {
   /// A peer for both directions, written in Plume's own ops on Vars: the unfused form of a fused op.
   template <class P>
   Bench& composed_peer(std::string name, P peer) {
-    forward_peer(name, peer, 1 << 20);
+    forward_peers_.push_back({name, 1 << 20, [peer](const Values& x) {
+                                Vars vars;
+                                for (std::size_t k = 0; k < N; ++k) vars[k] = Var<float>(x[k]);
+                                return std::vector{detail::apply(peer, vars).value()};
+                              }});
     composed_.push_back(
         {std::move(name), [peer](const Vars& x) { return detail::apply(peer, x); }});
     return *this;
@@ -166,6 +175,12 @@ class Bench {
   }
 
   // ---- forward
+  [[nodiscard]] Tensor<float> value(const Values& x) const {
+    Vars vars;
+    for (std::size_t k = 0; k < N; ++k)
+      vars[k] = Var<float>(x[k]);  // none trains: nothing is recorded
+    return vars_(vars).value();
+  }
   [[nodiscard]] std::vector<Contender> contend_forward() const {
     struct State {
       Values x;
@@ -174,7 +189,7 @@ class Bench {
     const auto state = std::make_shared<State>(State{make_inputs(), {}});
     const auto run = [self = *this, state] {
       state->y = {};  // its memory is used again, as in a training step
-      state->y = self.tensors_(state->x);
+      state->y = self.value(state->x);
     };
     std::vector<Contender> out{{"plume", run,
                                 [self = *this, state, run] {
@@ -183,7 +198,7 @@ class Bench {
                                                  self.definition_(self.sampled(state->x)),
                                                  against_definition);
                                 },
-                                [self = *this, state] { self.tensors_(state->x); }}};
+                                [self = *this, state] { (void)self.value(state->x); }}};
     for (const Peer& peer : forward_peers_) {
       const auto result = std::make_shared<Tensor<float>>();
       const auto run_peer = [state, result, forward = peer.forward] {
@@ -236,7 +251,11 @@ class Bench {
 
   [[nodiscard]] std::vector<Contender> contend_backward() const {
     const auto graph = make_graph(make_inputs(), {}, vars_);
-    std::vector<Contender> out{{"plume", [graph] { graph->run(graph->dy); },
+    const auto time = [self = *this, graph] {
+      if (self.fresh_graph_) graph->y = self.vars_(graph->vars);
+      graph->run(graph->dy);
+    };
+    std::vector<Contender> out{{"plume", time,
                                 [self = *this, graph] { return self.check_backward(*graph); },
                                 [self = *this, graph] {
                                   self.make_graph(graph->x, graph->dy, self.vars_)->run(graph->dy);
@@ -270,8 +289,8 @@ class Bench {
       const auto build = [self = *this, graph, f = peer.f] {
         return self.make_graph(graph->x, graph->dy, f);
       };
-      const auto run = [build, graph, theirs] {
-        if (*theirs == nullptr) *theirs = build();
+      const auto run = [self = *this, build, graph, theirs] {
+        if (*theirs == nullptr || self.fresh_graph_) *theirs = build();
         (*theirs)->run(graph->dy);
       };
       out.push_back({peer.name, run,
@@ -311,7 +330,6 @@ class Bench {
   }
 
   std::string op_;
-  std::function<Tensor<float>(const Values&)> tensors_;
   std::function<Var<float>(const Vars&)> vars_;
   std::function<Tensor<double>(const Doubles&)> definition_;
   std::string shape_;
@@ -319,6 +337,7 @@ class Bench {
   std::vector<Peer> forward_peers_, backward_peers_;
   std::vector<Composed> composed_;
   index_t items_ = 8;
+  bool fresh_graph_ = false;
 };
 
 }  // namespace plume::bench
