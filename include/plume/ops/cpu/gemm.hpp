@@ -11,7 +11,8 @@
 #include "plume/ops/cpu/gemm_blocked.hpp"
 #include "plume/ops/cpu/gemm_small.hpp"
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 namespace detail {
 
@@ -115,4 +116,5 @@ void batched_gemm(index_t batch, index_t m, index_t n, index_t k, accumulate_t<T
   }
 }
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel

@@ -16,7 +16,8 @@
 #include "plume/ops/cpu/gemm_pack.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 /// Element (i, j) of a matrix is data[i * row_stride + j * col_stride].
 template <class T>
@@ -209,4 +210,5 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
 
 }  // namespace detail
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel

@@ -13,7 +13,8 @@
 #include "plume/core/dtype.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 /// Rows and columns of the register tile.
 template <class R>
@@ -76,4 +77,5 @@ void multiply_panels(index_t rows, index_t depth, const R* a, const R* b, index_
   }
 }
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel

@@ -14,7 +14,8 @@
 #include "plume/ops/cpu/gemm_kernel.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 namespace detail {
 
@@ -143,4 +144,5 @@ void pack_b(index_t cols, index_t depth, const T* b, index_t row_stride, index_t
   detail::pack_panels<tile_cols<R>>(cols, depth, b, col_stride, row_stride, packed);
 }
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel

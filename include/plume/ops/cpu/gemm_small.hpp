@@ -11,7 +11,9 @@
 #include "plume/ops/cpu/gemm_blocked.hpp"
 #include "plume/ops/cpu/vector.hpp"
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI::detail {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
+namespace detail {
 
 // Rows of A that share one reading of a column of B: 4 times 4 sums in 32 registers, 2 times 4 in 16.
 inline constexpr index_t dot_rows = vector_bytes == 64 ? 4 : 2;
@@ -150,4 +152,6 @@ void gemm_rows(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, Mat
   });
 }
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI::detail
+}  // namespace detail
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel

@@ -23,7 +23,8 @@
 #define PLUME_VECTOR_ABI vector_16
 #endif
 
-namespace plume::kernel::inline PLUME_VECTOR_ABI {
+namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 inline constexpr std::size_t vector_bytes = PLUME_VECTOR_BYTES;
 
@@ -152,4 +153,5 @@ inline void sum_each(const Vector<R>& a, const Vector<R>& b, const Vector<R>& c,
 
 }  // namespace detail
 
-}  // namespace plume::kernel::inline PLUME_VECTOR_ABI
+}  // namespace PLUME_VECTOR_ABI
+}  // namespace plume::kernel
