@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "plume/core/device_kernel.hpp"
+#include "plume/core/extern_template.hpp"
 #include "plume/core/shape.hpp"
 #include "plume/core/storage.hpp"
 #include "plume/core/strided.hpp"
@@ -431,5 +432,10 @@ template <Scalar T>
 Tensor<T> scalar(T value) {
   return Tensor<T>(Shape{}, {value});
 }
+
+#if defined(PLUME_EXTERN_TEMPLATE)
+PLUME_EXTERN_TEMPLATE class Tensor<float>;
+PLUME_EXTERN_TEMPLATE class Tensor<double>;
+#endif
 
 }  // namespace plume

@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "plume/core/extern_template.hpp"
 #include "plume/core/tensor.hpp"
 #include "plume/ops/cpu/gemm.hpp"
 
@@ -130,6 +131,13 @@ void product_on_cpu(const ProductPlan& plan, const T* a, const T* b, TC* c, bool
     for (index_t i = 0; i < kept; ++i) one(i);
   }
 }
+
+#if defined(PLUME_EXTERN_TEMPLATE)
+PLUME_EXTERN_TEMPLATE void product_on_cpu(const ProductPlan&, const float*, const float*, float*,
+                                          bool);
+PLUME_EXTERN_TEMPLATE void product_on_cpu(const ProductPlan&, const double*, const double*, double*,
+                                          bool);
+#endif
 
 /// An operand as the device kernel takes it: `ld`, and whether it is stored transposed. False if it must
 /// be copied first.
