@@ -150,14 +150,15 @@ Tensor<T> heads_inside(const Shape& shape) {
   return Tensor<T>(Shape{shape[0], shape[2], shape[1], shape[3]}).transpose(1, 2);
 }
 
-/// The matrix of batch b and head h of [B, H, N, hd].
+/// The matrix of batch b and head h of [B, H, N, hd]; null for no tensor and for no elements.
 template <class T>
 kernel::Matrix<const T> head_of(const Tensor<T>& x, index_t b, index_t h) {
+  if (x.data() == nullptr) return {nullptr, 0};
   return {x.data() + b * x.strides()[0] + h * x.strides()[1], x.strides()[2]};
 }
 template <class T>
 kernel::Matrix<T> head_of(Tensor<T>& x, index_t b, index_t h) {
-  if (!x.defined()) return {nullptr, 0};
+  if (x.data() == nullptr) return {nullptr, 0};
   return {x.data() + b * x.strides()[0] + h * x.strides()[1], x.strides()[2]};
 }
 
@@ -185,7 +186,7 @@ struct AttentionHeads {
     const index_t T_ = q.size(2), S = k.size(2);
     return {.q = head_of(q, b, h),
             .k = head_of(k, b, h),
-            .v = v.defined() ? head_of(v, b, h) : kernel::Matrix<const T>{nullptr, 0},
+            .v = head_of(v, b, h),
             .queries = T_,
             .keys = S,
             .size = q.size(3),

@@ -179,7 +179,7 @@ kernel::AttentionHead<accumulate_t<T>, T> media_head(const MediaBlock& block, in
                                                      const Tensor<T>& q, const Tensor<T>& k,
                                                      const Tensor<T>& v, double scale) {
   const auto of_image = [&](const Tensor<T>& x) {
-    if (!x.defined()) return kernel::Matrix<const T>{nullptr, 0};
+    if (x.data() == nullptr) return kernel::Matrix<const T>{nullptr, 0};
     const Strides& step = x.strides();
     return kernel::Matrix<const T>{
         x.data() + block.b * step[0] + h * step[1] + block.image * step[2], step[3]};
@@ -282,7 +282,7 @@ AttentionGrads<T> media_attention_backward(const Tensor<T>& dy, const Tensor<T>&
       R* dq = want_dq ? frame.array<R>(kernel::dq_part_size<R>(block.count, size)) : nullptr;
       const auto head = detail::media_head(block, h, qs, ks, vs, scale);
       const auto of_image = [&](Tensor<T>& x) {
-        if (!x.defined()) return kernel::Matrix<T>{nullptr, 0};
+        if (x.data() == nullptr) return kernel::Matrix<T>{nullptr, 0};
         const Strides& step = x.strides();
         return kernel::Matrix<T>{x.data() + b * step[0] + h * step[1] + block.image * step[2],
                                  step[3]};

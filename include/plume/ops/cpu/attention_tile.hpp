@@ -14,6 +14,7 @@
 #include "plume/ops/cpu/gemm_blocked.hpp"
 
 namespace plume::kernel {
+inline namespace PLUME_VECTOR_ABI {
 
 /// One head of attention: q [queries, size], k and v [keys, size]; rows have unit stride.
 template <class R, class T>
@@ -27,12 +28,16 @@ struct AttentionHead {
   R slope = 0;                     ///< of ALiBi: score += slope (s - (t + offset))
 };
 
-/// Queries of a tile: the lanes of the micro-kernel.
+/// Queries of a tile: one vector lane each, in two vectors. The last tile of a head has one vector where
+/// that is enough.
 template <class R>
 inline constexpr index_t query_block = tile_cols<R>;
 /// Keys of a tile.
 template <class R>
 inline constexpr index_t key_block = 16 * tile_rows<R>;
+/// Scores are in units of log 2: score = log2_e (scale q . k + bias).
+template <class R>
+inline constexpr R log2_e = R(1.4426950408889634074L);
 template <class R>
 inline constexpr R infinity = std::numeric_limits<R>::infinity();
 
@@ -57,38 +62,49 @@ KeyRange visible_keys(const AttentionHead<R, T>& head, index_t t_end) noexcept {
   return range;
 }
 
-inline Bits32 bits_of(Vector<float> v) noexcept {
-  Bits32 bits;
-  std::memcpy(&bits, &v, sizeof v);
-  return bits;
+/// x[i] = 2^x[i] for x <= 0 (a little above is fine): exactly 0 from -126.5 down, for -infinity too, so that
+/// no product meets subnormal numbers; NaN stays NaN. Relative error below 1.2e-7. Several vectors go through
+/// each step together: one alone would wait for its own results.
+template <std::size_t... I>
+inline void exp2_of_negative(Vector<float>* x, std::index_sequence<I...>) noexcept {
+  const Vector<float> lowest = broadcast(-127.0F);
+  // Adding 1.5 * 2^23 rounds to an integer n, which is then in the low bits: n + 127, the exponent.
+  constexpr float to_exponent = 12582912.0F + 127.0F;
+  Vector<float> shifted[sizeof...(I)], p[sizeof...(I)];
+  ((x[I] = lowest > x[I] ? lowest : x[I]), ...);
+  ((shifted[I] = x[I] + to_exponent), ...);
+  ((x[I] -= shifted[I] - to_exponent), ...);
+  ((p[I] = x[I] * 1.559467759e-4F + 1.340664391e-3F), ...);  // minimax, |x| <= 1/2
+  ((p[I] = p[I] * x[I] + 9.617692975e-3F), ...);
+  ((p[I] = p[I] * x[I] + 5.550310551e-2F), ...);
+  ((p[I] = p[I] * x[I] + 2.402265278e-1F), ...);
+  ((p[I] = p[I] * x[I] + 6.931472150e-1F), ...);
+  ((p[I] = p[I] * x[I] + 1.0F), ...);
+  const auto power = [](const Vector<float>& biased) {
+    Bits32 bits;
+    std::memcpy(&bits, &biased, sizeof bits);
+    bits <<= 23;
+    Vector<float> out;
+    std::memcpy(&out, &bits, sizeof out);
+    return out;
+  };
+  ((x[I] = p[I] * power(shifted[I])), ...);
 }
-inline Vector<float> from_bits_of(Bits32 bits) noexcept {
-  Vector<float> v;
-  std::memcpy(&v, &bits, sizeof v);
-  return v;
+template <std::size_t... I>
+inline void exp2_of_negative(Vector<double>* x, std::index_sequence<I...>) noexcept {
+  for (std::size_t i = 0; i < sizeof...(I); ++i) {
+    for (index_t lane = 0; lane < vector_size<double>; ++lane) x[i][lane] = std::exp2(x[i][lane]);
+  }
 }
 
-/// exp(x) for x <= 0, exactly 0 below -87 (no subnormal probabilities) and for -infinity; NaN stays
-/// NaN. math::exp with what x <= 0 allows to leave out; relative error below 1.2e-7.
-inline Vector<float> exp_of_negative(Vector<float> x) noexcept {
-  constexpr float to_integer = 12582912.0F;
-  const Vector<float> shifted = x * 1.44269504F + to_integer;
-  const Vector<float> n = shifted - to_integer;
-  const Vector<float> r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  Vector<float> p = r * 1.381314364e-3F + 8.369418851e-3F;
-  p = p * r + 4.166845681e-2F;
-  p = p * r + 1.666651479e-1F;
-  p = p * r + 4.999999305e-1F;
-  p = p * r * r + r + 1.0F;
-  const Bits32 power = (bits_of(shifted) - (0x4b400000U - 127U)) << 23;
-  Bits32 below;
-  const auto lanes_below = x < -87.0F;
-  std::memcpy(&below, &lanes_below, sizeof below);
-  return from_bits_of(bits_of(p * from_bits_of(power)) & ~below);
-}
-inline Vector<double> exp_of_negative(Vector<double> x) noexcept {
-  for (index_t i = 0; i < vector_size<double>; ++i) x[i] = std::exp(x[i]);
-  return x;
+/// Calls f with the number of vectors that hold `rows` lanes, 1 or 2, as a constant.
+template <class R, class F>
+void with_vectors(index_t rows, F f) {
+  if (rows > vector_size<R>) {
+    f(std::integral_constant<index_t, 2>{});
+  } else {
+    f(std::integral_constant<index_t, 1>{});
+  }
 }
 
 /// 0, 1, 2, ... in a vector.
@@ -99,87 +115,236 @@ Vector<R> lane_numbers(index_t first) noexcept {
   return load(lanes);
 }
 
-/// Keys [s, s + n) that some query below t + query_block sees.
+/// How many of the keys [s, s + n) some query below t_end sees: the first ones.
 template <class R, class T>
-index_t seen_in_tile(const AttentionHead<R, T>& head, index_t s, index_t n, index_t t) noexcept {
-  if (!head.causal) return n;
-  return most(0, least(n, t + query_block<R> + head.offset - s));
+index_t seen_in_tile(const AttentionHead<R, T>& head, index_t s, index_t n,
+                     index_t t_end) noexcept {
+  return head.causal ? most(0, least(n, t_end + head.offset - s)) : n;
 }
 
-/// Adds ALiBi to `n` rows of scores, keys from s on and queries from t on, and puts -infinity where a
-/// query does not see a key.
-template <class R, class T>
+/// Rows of scores that are worked on at a time; buffers have room for a multiple.
+inline constexpr index_t row_group = 4;
+
+/// Adds ALiBi to `n` rows of V vectors of scores, keys from s on and queries from t on, and puts -infinity
+/// where a query does not see a key and into the rows that complete the last group.
+template <index_t V, class R, class T>
 void bias_and_mask(const AttentionHead<R, T>& head, index_t s, index_t n, index_t t,
                    R* scores) noexcept {
-  constexpr index_t NR = query_block<R>, W = vector_size<R>;
+  constexpr index_t W = vector_size<R>, N = V * W;
   if (head.slope != R(0)) {
+    const R slope = head.slope * log2_e<R>;
     for (index_t i = 0; i < n; ++i) {
       const Vector<R> from_first = broadcast(static_cast<R>(s + i - t - head.offset));
-      for (index_t j = 0; j < NR; j += W) {
-        R* row = scores + i * NR + j;
-        store<R>(row, load(row) + head.slope * (from_first - lane_numbers<R>(j)));
+      for (index_t j = 0; j < N; j += W) {
+        R* row = scores + i * N + j;
+        store<R>(row, load(row) + slope * (from_first - lane_numbers<R>(j)));
       }
     }
   }
   if (head.causal) {
     for (index_t i = most(0, t + head.offset + 1 - s); i < n; ++i) {
-      const index_t hidden = least(NR, s + i - t - head.offset);  // lanes below see only older keys
-      for (index_t j = 0; j < hidden; ++j) scores[i * NR + j] = -infinity<R>;
+      const index_t hidden = least(N, s + i - t - head.offset);  // lanes below see only older keys
+      for (index_t j = 0; j < hidden; ++j) scores[i * N + j] = -infinity<R>;
     }
   }
+  for (index_t i = n * N; i < round_up(n, row_group) * N; ++i) scores[i] = -infinity<R>;
   if (head.key_mask != nullptr) {
     for (index_t i = 0; i < n; ++i) {
       if (head.key_mask[s + i]) continue;
-      for (index_t j = 0; j < NR; ++j) scores[i * NR + j] = -infinity<R>;
+      for (index_t j = 0; j < N; ++j) scores[i * N + j] = -infinity<R>;
     }
   }
 }
 
-/// rows[i][lane] = sum_c left[i][c] right[c][lane] for i < n (and, rounded up, what lies behind).
+// V vectors of a row. Named members: arrays of arrays would not stay in registers.
+template <class R, index_t V>
+struct LaneRow {
+  Vector<R> left, right;
+
+  static LaneRow of(const Vector<R>* v) noexcept { return {v[0], v[1]}; }
+  static LaneRow load(const R* p) noexcept {
+    return {kernel::load(p), kernel::load(p + vector_size<R>)};
+  }
+  void store(R* p) const noexcept {
+    kernel::store<R>(p, left);
+    kernel::store<R>(p + vector_size<R>, right);
+  }
+  void pin() noexcept {
+    kernel::pin(left);
+    kernel::pin(right);
+  }
+  Vector<R> last() const noexcept { return right; }
+  template <class F, class... Rows>
+  static LaneRow map(F f, const Rows&... rows) noexcept {
+    return {f(rows.left...), f(rows.right...)};
+  }
+};
 template <class R>
-void multiply_tile_rows(index_t n, index_t depth, const R* left, const R* right, R* rows) noexcept {
-  constexpr index_t MR = tile_rows<R>, NR = query_block<R>;
+struct LaneRow<R, 1> {
+  Vector<R> left;
+
+  static LaneRow of(const Vector<R>* v) noexcept { return {v[0]}; }
+  static LaneRow load(const R* p) noexcept { return {kernel::load(p)}; }
+  void store(R* p) const noexcept { kernel::store<R>(p, left); }
+  void pin() noexcept { kernel::pin(left); }
+  Vector<R> last() const noexcept { return left; }
+  template <class F, class... Rows>
+  static LaneRow map(F f, const Rows&... rows) noexcept {
+    return {f(rows.left...)};
+  }
+};
+
+template <class R, index_t V>
+inline LaneRow<R, V> operator+(const LaneRow<R, V>& a, const LaneRow<R, V>& b) noexcept {
+  return LaneRow<R, V>::map([](Vector<R> x, Vector<R> y) { return x + y; }, a, b);
+}
+template <class R, index_t V>
+inline LaneRow<R, V> operator*(const LaneRow<R, V>& a, const LaneRow<R, V>& b) noexcept {
+  return LaneRow<R, V>::map([](Vector<R> x, Vector<R> y) { return x * y; }, a, b);
+}
+
+/// scores = 2^(scores - from) for n rows and those that complete the last group; returns their sum.
+template <index_t V, class R, std::size_t... I>
+inline LaneRow<R, V> powers(index_t n, const LaneRow<R, V>& from, R* scores,
+                            std::index_sequence<I...>) noexcept {
+  constexpr index_t W = vector_size<R>;
+  constexpr std::size_t vectors = static_cast<std::size_t>(V);
+  const Vector<R> subtract[] = {from.left, from.last()};
+  Vector<R> sum[2][vectors] = {};
+  R* const end = scores + round_up(n, row_group) * V * W;
+  for (R* at = scores; at < end; at += static_cast<index_t>(sizeof...(I)) * W) {
+    Vector<R> x[] = {load(at + static_cast<index_t>(I) * W) - subtract[I % vectors]...};
+    exp2_of_negative(x, std::index_sequence<I...>{});
+    (store<R>(at + static_cast<index_t>(I) * W, x[I]), ...);
+    ((sum[I / vectors % 2][I % vectors] += x[I]), ...);
+  }
+  return LaneRow<R, V>::of(sum[0]) + LaneRow<R, V>::of(sum[1]);
+}
+template <index_t V, class R>
+inline LaneRow<R, V> powers(index_t n, const LaneRow<R, V>& from, R* scores) noexcept {
+  return powers<V>(n, from, scores, std::make_index_sequence<4>{});
+}
+
+template <class R, index_t V>
+inline void multiply_add(LaneRow<R, V>& row, R a, const LaneRow<R, V>& b) noexcept {
+  Vector<R> x = broadcast(a);
+  pin(x);
+  row.left += x * b.left;
+  if constexpr (V == 2) row.right += x * b.right;
+}
+/// What a product of lanes is added to: nothing, what is there, or that times a factor for each lane.
+enum class Start { zero, add, decay };
+
+template <class R>
+inline constexpr const R* none = nullptr;
+
+/// Changes nothing; see `finish` below.
+struct Identity {
+  template <class Row>
+  Row operator()(index_t, Row row) const noexcept {
+    return row;
+  }
+};
+
+template <Start S, class R, index_t V>
+inline LaneRow<R, V> start_of(const R* c, const R* decay) noexcept {
+  using Row = LaneRow<R, V>;
+  if constexpr (S == Start::zero) {
+    return Row{};
+  } else if constexpr (S == Start::add) {
+    return Row::load(c);
+  } else {
+    return Row::load(c) * Row::load(decay);
+  }
+}
+
+// c[i][0..V) = finish(start + sum over k < depth of a[i * AI + k * AK] b[k][0..V)), in vectors. The
+// micro-kernel of gemm with more freedom: one vector wide or two, a left operand that lies by rows or
+// packed, a result that is added to where it lies and changed before it leaves the registers.
+template <Start S, index_t V, index_t AI, index_t AK, class R, class Finish, std::size_t... I>
+[[gnu::noinline]] void lane_product(index_t depth, const R* a, const R* b, const R* decay, R* c,
+                                    index_t c_stride, Finish finish,
+                                    std::index_sequence<I...>) noexcept {
+  constexpr index_t N = V * vector_size<R>;
+  LaneRow<R, V> row[sizeof...(I)] = {
+      start_of<S, R, V>(c + static_cast<index_t>(I) * c_stride, decay)...};
+  for (index_t k = 0; k < depth; ++k) {
+    LaneRow<R, V> right = LaneRow<R, V>::load(b);
+    right.pin();
+    (multiply_add<R, V>(row[I], a[static_cast<index_t>(I) * AI], right), ...);
+    a += AK;
+    b += N;
+  }
+  (finish(static_cast<index_t>(I), row[I]).store(c + static_cast<index_t>(I) * c_stride), ...);
+}
+
+/// The same for `rows` rows, 1 to tile_rows; what it writes is rounded up to a third of that.
+template <Start S, index_t V, index_t AI, index_t AK, class R, class Finish = Identity>
+void lane_products(index_t rows, index_t depth, const R* a, const R* b, const R* decay, R* c,
+                   index_t c_stride, Finish finish = {}) noexcept {
+  constexpr auto full = static_cast<std::size_t>(tile_rows<R>);
+  constexpr std::size_t some = full * 2 / 3, few = full / 3;
+  if (rows > static_cast<index_t>(some)) {
+    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
+                               std::make_index_sequence<full>{});
+  } else if (rows > static_cast<index_t>(few)) {
+    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
+                               std::make_index_sequence<some>{});
+  } else {
+    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
+                               std::make_index_sequence<few>{});
+  }
+}
+
+/// c[i][lane] = start + sum over k < depth of left[i][k] right[k][lane], i < n, in rows of V vectors; left is
+/// packed `step` deep. Writes whole tiles.
+template <Start S, index_t V, class R>
+void multiply_rows(index_t n, index_t depth, index_t step, const R* left, const R* right, R* c,
+                   const R* decay = nullptr) noexcept {
+  constexpr index_t MR = tile_rows<R>, N = V * vector_size<R>;
   for (index_t i = 0; i < n; i += MR) {
-    multiply_panels(least(MR, n - i), depth, left + i * depth, right, NR, rows + i * NR);
+    lane_products<S, V, 1, MR>(least(MR, n - i), depth, left + i * step, right, decay, c + i * N,
+                               N);
   }
 }
 
-/// o[c][lane] = o[c][lane] decay[lane] + sum over n keys of v[key][c] p[key][lane], c < size; v is packed
-/// `depth` keys deep.
-template <class R>
-void weigh_values(index_t size, index_t n, index_t depth, const R* packed_v, const R* p,
-                  const R* decay, R* o) noexcept {
-  constexpr index_t MR = tile_rows<R>, NR = query_block<R>, W = vector_size<R>;
-  alignas(64) R tile[static_cast<std::size_t>(MR * NR)];
-  for (index_t c = 0; c < size; c += MR) {
-    const index_t rows = least(MR, size - c);
-    multiply_panels(rows, n, packed_v + c * depth, p, NR, tile);
-    for (index_t i = 0; i < rows; ++i) {
-      for (index_t j = 0; j < NR; j += W) {
-        R* to = o + (c + i) * NR + j;
-        store<R>(to, load(to) * load(decay + j) + load(tile + i * NR + j));
-      }
-    }
+/// Asks for rows [begin, end) of x: the rows of a head are often far apart in memory, and what fetches
+/// consecutive lines ahead does not see a pattern.
+template <class T>
+void prefetch_rows(Matrix<const T> x, index_t begin, index_t end, index_t size) noexcept {
+  constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+  for (index_t i = begin; i < end; ++i) {
+    for (index_t c = 0; c < size; c += line) __builtin_prefetch(x.at(i, c).data, 0, 2);
   }
 }
 
-/// Packs rows [t, t + n) of x as right operands with a lane per row, a block of query_block lanes
-/// after the other, times `scale`.
+/// Packs rows [t, t + n) of x as right operands with a lane per row, a tile after the other, times `scale`.
 template <class R, class T>
 void pack_lanes(index_t t, index_t n, index_t size, Matrix<const T> x, R scale,
                 R* packed) noexcept {
-  pack_b(n, size, x.at(t, 0).data, x.col_stride, x.row_stride, packed);
-  if (scale == R(1)) return;
-  const index_t count = round_up(n, query_block<R>) * size;
-  for (index_t i = 0; i < count; i += vector_size<R>)
-    store<R>(packed + i, load(packed + i) * scale);
+  constexpr index_t W = vector_size<R>, N = query_block<R>;
+  prefetch_rows(x, t, t + least(n, N), size);
+  for (index_t i = 0; i < n; i += N) {
+    const index_t rows = least(n - i, N);
+    const T* from = x.at(t + i, 0).data;
+    R* to = packed + i * size;
+    prefetch_rows(x, t + i + rows, t + least(n, i + rows + N), size);
+    if (rows <= W) {
+      pack_panel<vector_size<R>>(rows, size, from, x.row_stride, index_t{1}, to);
+    } else {
+      pack_panel<query_block<R>>(rows, size, from, x.row_stride, index_t{1}, to);
+    }
+    if (scale == R(1)) continue;
+    for (index_t k = 0; k < (rows <= W ? W : N) * size; k += W)
+      store<R>(to + k, load(to + k) * scale);
+  }
 }
 
-/// out[j][i] = in[i][j] factor[j] for i < rows, j < cols; rows of `in` are query_block apart.
-template <class R, class T>
+/// out[j][i] = in[i][j] factor[j] for i < rows, j < cols; in has rows of V vectors.
+template <index_t V, class R, class T>
 void store_transposed(index_t rows, index_t cols, const R* in, const R* factor,
                       Matrix<T> out) noexcept {
-  constexpr index_t NR = query_block<R>;
+  constexpr index_t N = V * vector_size<R>;
   index_t j = 0;
   for (; j + 4 <= cols; j += 4) {
     Four<R> f;
@@ -187,7 +352,10 @@ void store_transposed(index_t rows, index_t cols, const R* in, const R* factor,
     index_t i = 0;
     for (; i + 4 <= rows; i += 4) {
       Four<R> r[4];
-      for (index_t k = 0; k < 4; ++k) r[k] = load_four<R>(in + (i + k) * NR + j) * f;
+      for (index_t k = 0; k < 4; ++k) {
+        std::memcpy(&r[k], in + (i + k) * N + j, sizeof r[k]);
+        r[k] *= f;
+      }
       const Four<R> low01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
       const Four<R> low23 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
       const Four<R> high01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
@@ -207,17 +375,18 @@ void store_transposed(index_t rows, index_t cols, const R* in, const R* factor,
     }
     for (; i < rows; ++i) {
       for (index_t k = j; k < j + 4; ++k) {
-        out.data[k * out.row_stride + i] = static_cast<T>(in[i * NR + k] * factor[k]);
+        out.data[k * out.row_stride + i] = static_cast<T>(in[i * N + k] * factor[k]);
       }
     }
   }
   for (; j < cols; ++j) {
     for (index_t i = 0; i < rows; ++i) {
-      out.data[j * out.row_stride + i] = static_cast<T>(in[i * NR + j] * factor[j]);
+      out.data[j * out.row_stride + i] = static_cast<T>(in[i * N + j] * factor[j]);
     }
   }
 }
 
 }  // namespace detail
 
+}  // namespace PLUME_VECTOR_ABI
 }  // namespace plume::kernel
