@@ -73,6 +73,18 @@ class StoredTensor {
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] index_t element_bytes() const noexcept { return info(type_).bytes; }
 
+  /// The first `rows` of axis 0, which must have as many.
+  [[nodiscard]] StoredTensor first_rows(index_t rows) const {
+    if (shape_.rank() < 1 || rows < 0 || rows > shape_[0]) {
+      fail<ShapeError>("first_rows", cat("at least ", rows, " rows"), shape_);
+    }
+    StoredTensor out = *this;
+    Dims sizes = shape_;
+    sizes[0] = rows;
+    out.shape_ = Shape(sizes);
+    return out;
+  }
+
   /// The elements row-major, one after the other, as they lie in the file.
   [[nodiscard]] std::vector<std::byte> contiguous_bytes() const {
     const auto size = static_cast<std::size_t>(element_bytes());

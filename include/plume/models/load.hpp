@@ -16,6 +16,9 @@ struct LoadOptions {
   std::function<std::string(const std::string& key)> name_of{};
   /// Parameters that may be missing (they come from elsewhere, or keep their first values).
   std::function<bool(const std::string& key)> may_be_absent{};
+  /// Parameters of which the file may hold more rows than the model: the first ones are taken (a vocabulary
+  /// that was padded).
+  std::function<bool(const std::string& key)> may_have_more_rows{};
   /// Tensors of the file that are known and not wanted (buffers, another tower).
   std::function<bool(const std::string& name)> ignore{};
 };
@@ -69,7 +72,7 @@ template <Floating T>
 LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOptions& options = {}) {
   LoadReport report;
   std::set<std::string> used;
-  std::vector<std::pair<nn::Parameter<T>*, const io::StoredTensor*>> plan;
+  std::vector<std::pair<nn::Parameter<T>*, io::StoredTensor>> plan;
   nn::for_each_parameter(module, [&](const std::string& key, nn::ParameterBase& parameter) {
     const std::string name = options.name_of ? options.name_of(key) : key;
     if (!state.contains(name)) {
@@ -78,7 +81,12 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
       return;
     }
     used.insert(name);
-    const io::StoredTensor& stored = state.at(name);
+    io::StoredTensor stored = state.at(name);
+    const Shape& wanted = parameter.shape();
+    if (options.may_have_more_rows && options.may_have_more_rows(key) &&
+        stored.shape().rank() == wanted.rank() && stored.shape()[0] > wanted[0]) {
+      stored = stored.first_rows(wanted[0]);
+    }
     if (parameter.dtype() != dtype_of<T>) {
       fail<DtypeError>(key, cat("a parameter of ", dtype_name<T>()),
                        plume::name(parameter.dtype()));
@@ -89,7 +97,7 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
                                       detail::guess_mismatch(parameter.shape(), stored.shape())));
       return;
     }
-    plan.emplace_back(static_cast<nn::Parameter<T>*>(&parameter), &stored);
+    plan.emplace_back(static_cast<nn::Parameter<T>*>(&parameter), std::move(stored));
     report.loaded.push_back(name);
   });
   for (const auto& [name, tensor] : state) {
@@ -97,7 +105,7 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
     report.unexpected.push_back(name);
   }
   if (!report.ok()) fail<FormatError>("load", "weights that fit the model", report.text());
-  for (const auto& [parameter, stored] : plan) parameter->set_value(stored->template to<T>());
+  for (const auto& [parameter, stored] : plan) parameter->set_value(stored.template to<T>());
   return report;
 }
 

@@ -1,0 +1,84 @@
+#pragma once
+// The transform every picture goes through before the vision encoder, in training and evaluation, as open_clip
+// does it: shorter side to `size` (bicubic, in the mode of the file), centre crop, RGB, /255, normalise.
+
+#include <array>
+
+#include "plume/core/tensor.hpp"
+#include "plume/image/decode.hpp"
+#include "plume/image/resize.hpp"
+
+namespace plume::image {
+
+/// OpenAI's means and deviations per channel, on a scale of 0 to 1.
+struct Normalization {
+  std::array<float, 3> mean{0.48145466F, 0.4578275F, 0.40821073F};
+  std::array<float, 3> deviation{0.26862954F, 0.26130258F, 0.27577711F};
+};
+
+/// Any mode to RGB, without resizing: gray is repeated, alpha dropped (not composited), 16-bit gray clipped at 255.
+inline Picture to_rgb(const Picture& in) {
+  if (in.mode == Mode::rgb) return in;
+  Picture out{Mode::rgb, in.width, in.height, {}};
+  const auto count = static_cast<std::size_t>(in.width * in.height);
+  out.bytes.resize(count * 3);
+  const auto c = static_cast<std::size_t>(channels(in.mode));
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t k = 0; k < 3; ++k) {
+      out.bytes[i * 3 + k] = in.mode == Mode::gray16
+                                 ? static_cast<std::uint8_t>(std::clamp(in.values[i], 0, 255))
+                                 : in.bytes[i * c + (c >= 3 ? k : 0)];
+    }
+  }
+  return out;
+}
+
+/// The middle size x size of an RGB picture; what lies outside of it is black. Halves round to even.
+inline Picture centre_crop(const Picture& in, index_t size) {
+  Picture out{Mode::rgb, size, size, {}};
+  out.bytes.assign(static_cast<std::size_t>(size * size * 3), 0);
+  const auto left = static_cast<index_t>(std::nearbyint(static_cast<double>(in.width - size) / 2));
+  const auto top = static_cast<index_t>(std::nearbyint(static_cast<double>(in.height - size) / 2));
+  for (index_t y = 0; y < size; ++y) {
+    for (index_t x = 0; x < size; ++x) {
+      const index_t sx = x + left, sy = y + top;
+      if (sx < 0 || sy < 0 || sx >= in.width || sy >= in.height) continue;
+      std::copy_n(in.bytes.data() + (sy * in.width + sx) * 3, 3,
+                  out.bytes.data() + (y * size + x) * 3);
+    }
+  }
+  return out;
+}
+
+/// Resized and cropped to size x size, RGB.
+inline Picture fit(const Picture& in, index_t size) {
+  const index_t shorter = std::min(in.width, in.height), longer = std::max(in.width, in.height);
+  Picture fitted = in;
+  if (shorter != size) {
+    const index_t other = size * longer / shorter;  // truncates, as int() does
+    fitted = in.width <= in.height ? resize(in, size, other) : resize(in, other, size);
+  }
+  return centre_crop(to_rgb(fitted), size);
+}
+
+/// An RGB picture as [3, H, W]: (v / 255 - mean) / deviation in float.
+inline Tensor<float> normalize(const Picture& rgb, const Normalization& n = {}) {
+  Tensor<float> out(Shape{3, rgb.height, rgb.width});
+  const index_t count = rgb.width * rgb.height;
+  for (std::size_t c = 0; c < 3; ++c) {
+    float* to = out.data() + static_cast<index_t>(c) * count;
+    for (index_t i = 0; i < count; ++i) {
+      const auto v = static_cast<float>(rgb.bytes[static_cast<std::size_t>(i) * 3 + c]);
+      to[i] = (v / 255.0F - n.mean[c]) / n.deviation[c];
+    }
+  }
+  return out;
+}
+
+/// A picture file in memory to [3, size, size].
+inline Tensor<float> transform(const std::string& name, std::span<const std::byte> file,
+                               index_t size, const Normalization& n = {}) {
+  return normalize(fit(decode(name, file), size), n);
+}
+
+}  // namespace plume::image

@@ -1,0 +1,88 @@
+#pragma once
+// The reference's checkpoint.pt: the trainable part of a Flamingo under the reference's names.
+//
+//   perceiver.*                                          the resampler
+//   lang_encoder.<layers>.<i>.gated_cross_attn_layer.*   the block before layer i
+//   lang_encoder.<table>                                 input embeddings, resized (and the output matrix)
+
+#include "plume/models/flamingo.hpp"
+#include "plume/models/load.hpp"
+
+namespace plume::models {
+
+/// The reference's name for a key of a Flamingo whose layers lie at `layer_path` of its language model.
+inline std::string reference_name(const std::string& key, const std::string& layer_path) {
+  const std::string ours = "gated_cross_attn_layers.";
+  if (key.rfind(ours, 0) != 0) return key;
+  const std::size_t dot = key.find('.', ours.size());
+  return cat("lang_encoder.", layer_path, ".", key.substr(ours.size(), dot - ours.size()),
+             ".gated_cross_attn_layer", key.substr(dot));
+}
+
+/// Names as training saves them, cleaned: wrappers' prefixes dropped.
+inline std::string clean_name(std::string name) {
+  for (const std::string_view wrapper :
+       {"module.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module."}) {
+    for (std::size_t at = name.find(wrapper); at != std::string::npos;
+         at = name.find(wrapper, at)) {
+      if (at == 0 || name[at - 1] == '.') {
+        name.erase(at, wrapper.size());
+      } else {
+        at += wrapper.size();
+      }
+    }
+  }
+  return name;
+}
+
+/// Fills the trainable part from a checkpoint. The language model and the vision encoder must be loaded before:
+/// tables of the checkpoint lie over theirs. Throws FormatError where a tensor of the resampler or of a block is
+/// missing, or where the file has anything unknown.
+template <Floating T, class Model>
+LoadReport load_checkpoint(Model& model, const io::StateDict& file) {
+  const std::string layers = model.lang_encoder->layer_path();
+  io::StateDict state;
+  for (const auto& [name, tensor] : file) {
+    std::string clean = clean_name(name);
+    const std::string alias = "lang_encoder.gated_cross_attn_layers.";
+    if (clean.rfind(alias, 0) == 0) clean = reference_name(clean.substr(13), layers);
+    if (!state.contains(clean)) state.add(std::move(clean), tensor);
+  }
+  LoadOptions options;
+  options.name_of = [&](const std::string& key) { return reference_name(key, layers); };
+  options.may_be_absent = [&](const std::string& key) {
+    return key.rfind("vision_encoder.", 0) == 0 || key.rfind("lang_encoder.", 0) == 0;
+  };
+  options.ignore = [&](const std::string& name) {
+    return name.rfind("vision_encoder.", 0) == 0 ||
+           name.rfind("lang_encoder.old_decoder_blocks.", 0) == 0 ||
+           name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias") ||
+           name.ends_with(".rotary_emb.inv_freq") ||
+           (model.lang_encoder->tied() && name == "lang_encoder.lm_head.weight");
+  };
+  LoadReport report = load<T>(model, state, options);
+  model.lang_encoder->tokens().refresh_overlay();
+  return report;
+}
+
+/// The gradient of the tensor the reference calls `name`; of a token table, the rows that train. Undefined if
+/// there is none.
+template <Floating T, class Model>
+Tensor<T> gradient_of(const Model& model, const std::string& name) {
+  Tensor<T> out;
+  const std::string layers = model.lang_encoder->layer_path();
+  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
+    const bool overlay = key.ends_with(".trainable_rows");
+    std::string reference = reference_name(key, layers);
+    if (overlay) reference.replace(reference.size() - 14, 14, "weight");
+    const bool tied =
+        overlay && model.lang_encoder->tied() && name == "lang_encoder.lm_head.weight";
+    if ((reference == name && (p.trainable() || overlay)) || tied) {
+      const Tensor<T> g = static_cast<nn::Parameter<T>&>(p)().grad();
+      if (g.defined()) out = g;
+    }
+  });
+  return out;
+}
+
+}  // namespace plume::models

@@ -1,0 +1,181 @@
+#pragma once
+// Language models and vision encoders from the config files of hubs: the architecture is what the file says,
+// and what this cannot build is refused by the name of the field.
+
+#include "plume/io/json.hpp"
+#include "plume/models/clip_vision.hpp"
+#include "plume/models/gpt_neox.hpp"
+#include "plume/models/llama.hpp"
+#include "plume/models/load.hpp"
+#include "plume/models/mpt.hpp"
+#include "plume/models/opt.hpp"
+
+namespace plume::models {
+
+namespace detail {
+
+/// A field of a config, or `otherwise` where it is missing. Throws FormatError where it has another type.
+template <class V>
+V field(const std::string& file, const io::Json& config, const char* name, V otherwise) {
+  const auto found = config.find(name);
+  if (found == config.end() || found->is_null()) return otherwise;
+  try {
+    return found->get<V>();
+  } catch (const io::Json::exception&) {
+    fail<FormatError>(file, cat("a value of the right type for ", name), found->dump());
+  }
+}
+template <class V>
+V required(const std::string& file, const io::Json& config, const char* name) {
+  if (!config.contains(name))
+    fail<FormatError>(file, cat("the field ", name), "a config without it");
+  return field<V>(file, config, name, V{});
+}
+inline void require_field(const std::string& file, const io::Json& config, const char* name,
+                          const io::Json& value) {
+  const auto found = config.find(name);
+  if (found != config.end() && !found->is_null() && *found != value) {
+    fail<FormatError>(file, cat(name, " = ", value.dump(), ", the only form there is here"),
+                      found->dump());
+  }
+}
+
+}  // namespace detail
+
+/// The language model a Hugging Face config.json describes, with `vocabulary` rows in its tables (0: as many
+/// as the config says).
+template <Floating T>
+std::unique_ptr<TextDecoder<T>> make_decoder(nn::Module& owner, std::string name,
+                                             const std::string& file, const io::Json& c,
+                                             index_t vocabulary = 0) {
+  using detail::field;
+  using detail::require_field;
+  using detail::required;
+  const auto type = required<std::string>(file, c, "model_type");
+  const index_t rows = vocabulary > 0 ? vocabulary : required<index_t>(file, c, "vocab_size");
+  if (type == "opt") {
+    require_field(file, c, "do_layer_norm_before", true);
+    require_field(file, c, "activation_function", "relu");
+    const auto width = required<index_t>(file, c, "hidden_size");
+    require_field(file, c, "word_embed_proj_dim", width);
+    return std::make_unique<Opt<T>>(
+        owner, std::move(name),
+        OptSizes{rows, width, required<index_t>(file, c, "num_hidden_layers"),
+                 required<index_t>(file, c, "num_attention_heads"),
+                 required<index_t>(file, c, "ffn_dim"),
+                 required<index_t>(file, c, "max_position_embeddings")});
+  }
+  if (type == "gpt_neox") {
+    require_field(file, c, "hidden_act", "gelu");
+    require_field(file, c, "tie_word_embeddings", false);
+    return std::make_unique<GptNeox<T>>(
+        owner, std::move(name),
+        GptNeoxSizes{rows, required<index_t>(file, c, "hidden_size"),
+                     required<index_t>(file, c, "num_hidden_layers"),
+                     required<index_t>(file, c, "num_attention_heads"),
+                     required<index_t>(file, c, "intermediate_size"),
+                     field(file, c, "rotary_pct", 0.25), field(file, c, "rotary_emb_base", 10000.0),
+                     field(file, c, "use_parallel_residual", true),
+                     field(file, c, "layer_norm_eps", 1e-5)});
+  }
+  if (type == "mosaic_gpt" || type == "mpt") {
+    const bool old = type == "mosaic_gpt";
+    const io::Json attention = old ? c : c.value("attn_config", io::Json::object());
+    require_field(file, attention, "alibi", true);
+    require_field(file, c, "no_bias", true);
+    require_field(file, attention, old ? "attn_clip_qkv" : "clip_qkv", nullptr);
+    require_field(file, attention, "prefix_lm", false);
+    return std::make_unique<Mpt<T>>(
+        owner, std::move(name),
+        MptSizes{old ? MptSizes::Names::mosaic_gpt : MptSizes::Names::mpt, rows,
+                 required<index_t>(file, c, "d_model"), required<index_t>(file, c, "n_layers"),
+                 required<index_t>(file, c, "n_heads"),
+                 field<index_t>(file, c, old ? "mlp_ratio" : "expansion_ratio", 4),
+                 field(file, attention, "alibi_bias_max", 8.0),
+                 field(file, attention, old ? "attn_qk_ln" : "qk_ln", false)});
+  }
+  if (type == "llama") {
+    require_field(file, c, "hidden_act", "silu");
+    require_field(file, c, "rope_scaling", nullptr);
+    const auto heads = required<index_t>(file, c, "num_attention_heads");
+    require_field(file, c, "num_key_value_heads", heads);
+    return std::make_unique<Llama<T>>(
+        owner, std::move(name),
+        LlamaSizes{rows, required<index_t>(file, c, "hidden_size"),
+                   required<index_t>(file, c, "num_hidden_layers"), heads,
+                   required<index_t>(file, c, "intermediate_size"),
+                   field(file, c, "rope_theta", 10000.0), field(file, c, "rms_norm_eps", 1e-6)});
+  }
+  fail<FormatError>(file, "model_type opt, gpt_neox, mosaic_gpt, mpt or llama", type);
+}
+
+/// The vision encoder of an open_clip config. The activation is the config's quick_gelu unless given.
+inline ClipVisionSizes clip_vision_sizes(const std::string& file, const io::Json& c) {
+  using detail::field;
+  using detail::required;
+  if (!c.contains("vision_cfg"))
+    fail<FormatError>(file, "the field vision_cfg", "a config without it");
+  const io::Json& v = c["vision_cfg"];
+  detail::require_field(file, v, "timm_model_name", nullptr);
+  return {required<index_t>(file, v, "image_size"),
+          required<index_t>(file, v, "patch_size"),
+          required<index_t>(file, v, "width"),
+          required<index_t>(file, v, "layers"),
+          field<index_t>(file, v, "head_width", 64),
+          required<index_t>(file, c, "embed_dim"),
+          field(file, v, "mlp_ratio", 4.0),
+          field(file, c, "quick_gelu", false) ? Activation::quick_gelu : Activation::gelu};
+}
+
+/// Fills a decoder from the files of its family: known buffers and the copies of tied matrices are left aside,
+/// prefixes that older files lack are understood, padding rows of the vocabulary are cut.
+template <Floating T>
+void load_decoder(TextDecoder<T>& decoder, const io::StateDict& state) {
+  const auto ends = [](const std::string& text, std::string_view end) {
+    return text.ends_with(end);
+  };
+  // The prefix under which this file stores its first layer.
+  const std::string path = decoder.layer_path();
+  std::string cut = path;
+  while (!cut.empty()) {
+    bool found = false;
+    for (const auto& [name, tensor] : state) found = found || name.rfind(cut + ".0.", 0) == 0;
+    if (found) break;
+    const std::size_t dot = cut.find('.');
+    cut = dot == std::string::npos ? std::string{} : cut.substr(dot + 1);
+  }
+  const std::size_t dropped = path.size() - cut.size();
+  LoadOptions options;
+  options.name_of = [&, dropped](const std::string& key) {
+    return path.compare(0, dropped, key, 0, dropped) == 0 ? key.substr(dropped) : key;
+  };
+  options.may_be_absent = [&](const std::string& key) { return ends(key, ".trainable_rows"); };
+  options.may_have_more_rows = [&](const std::string& key) {
+    return ends(key, "embed_tokens.weight") || ends(key, "wte.weight") ||
+           ends(key, "embed_in.weight") || key == "embed_out.weight" || key == "lm_head.weight";
+  };
+  options.ignore = [&](const std::string& name) {
+    return ends(name, ".attention.bias") || ends(name, ".attention.masked_bias") ||
+           ends(name, ".rotary_emb.inv_freq") || (decoder.tied() && ends(name, "lm_head.weight"));
+  };
+  load<T>(decoder, state, options);
+  decoder.tokens().refresh_overlay();
+}
+
+/// Fills a vision encoder from an open_clip or OpenAI state: the part below "visual.", the text tower is left aside.
+template <Floating T>
+void load_vision(ClipVision<T>& encoder, const io::StateDict& state) {
+  bool module = false;
+  bool visual = false;
+  for (const auto& [name, tensor] : state) {
+    module = module || name.rfind("module.", 0) == 0;
+    visual = visual || name.find("visual.") != std::string::npos;
+  }
+  const std::string prefix = std::string(module ? "module." : "") + (visual ? "visual." : "");
+  LoadOptions options;
+  options.name_of = [&](const std::string& key) { return prefix + key; };
+  options.ignore = [&](const std::string& name) { return visual && name.rfind(prefix, 0) != 0; };
+  load<T>(encoder, state, options);
+}
+
+}  // namespace plume::models
