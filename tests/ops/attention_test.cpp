@@ -47,13 +47,15 @@ void check(OpTest& op, const Inputs& in, const AttentionOptions& options,
 }
 
 OP_TEST("attention") {
-  // Head sizes around the widths of vectors and tiles.
-  for (const index_t hd : {1, 3, 16, 33, 64, 80}) {
-    check(op, inputs_of(1, 2, 5, 7, hd), {.causal = true},
-          {.broadcast = hd == 3, .strides = hd < 4});
+  const CheckOptions once{.broadcast = false, .strides = false, .gradient_in_float = {2e-5, 2e-5}};
+  // Head sizes around the widths of vectors and tiles; few queries go another way than many.
+  for (const index_t T : {5, 11}) {
+    for (const index_t hd : {1, 3, 16, 33, 64, 80}) {
+      check(op, inputs_of(1, 2, T, 7, hd), {.causal = true},
+            {.broadcast = hd == 3, .strides = hd < 4});
+    }
   }
   // Lengths: none, one, odd, a block of queries and a tile of keys more or less one.
-  const CheckOptions once{.broadcast = false, .strides = false, .gradient_in_float = {2e-5, 2e-5}};
   for (const bool causal : {false, true}) {
     const AttentionOptions options{.causal = causal};
     check(op, inputs_of(2, 2, 4, 4, 3), options);
@@ -76,14 +78,20 @@ OP_TEST("attention") {
     }
   }
   // Masks and ALiBi, alone and together; a sequence without any key.
-  check(op, inputs_of(3, 2, 5, 6, 4), {.key_mask = left_padded(3, 6, 3)});
-  check(op, inputs_of(3, 2, 5, 5, 4), {.causal = true, .key_mask = left_padded(3, 5, 2)});
-  check(op, inputs_of(2, 2, 4, 9, 4), {.key_mask = scattered(2, 9)});
-  check(op, inputs_of(2, 3, 5, 7, 4), {.causal = true, .alibi_slopes = slopes(3)});
-  check(
-      op, inputs_of(2, 3, 40, 40, 5),
-      {.causal = true, .key_mask = left_padded(2, 40, 11), .alibi_slopes = slopes(3), .scale = 0.3},
-      once);
+  for (const index_t T : {5, 11}) {
+    check(op, inputs_of(3, 2, T, 6, 4), {.key_mask = left_padded(3, 6, 3)});
+    check(op, inputs_of(3, 2, T, T, 4), {.causal = true, .key_mask = left_padded(3, T, 2)});
+    check(op, inputs_of(2, 2, T, 9, 4), {.key_mask = scattered(2, 9)});
+    check(op, inputs_of(2, 3, T, 7, 4), {.causal = true, .alibi_slopes = slopes(3)});
+    check(op, inputs_of(2, 3, T, 40, 5),
+          {.causal = true,
+           .key_mask = left_padded(2, 40, 11),
+           .alibi_slopes = slopes(3),
+           .scale = 0.3},
+          once);
+  }
+  check(op, inputs_of(2, 1, 40, 40, 5),
+        {.causal = true, .key_mask = scattered(2, 40), .alibi_slopes = slopes(1)}, once);
   check(op, inputs_of(1, 1, 4, 4, 4), {.scale = 0.0});
   check(op, inputs_of(1, 1, 4, 4, 4), {.scale = -1.5});
 
@@ -91,8 +99,10 @@ OP_TEST("attention") {
   const auto definition = [](const auto& x) {
     return definition::attention(x[0], x[1], x[2], {.causal = true});
   };
-  op.check_forward_in<bfloat16>(inputs_of(1, 2, 9, 9, 20), f, definition, forward_bfloat16);
-  op.check_forward_in<half>(inputs_of(1, 2, 9, 9, 20), f, definition, forward_half);
+  for (const index_t T : {3, 9}) {
+    op.check_forward_in<bfloat16>(inputs_of(1, 2, T, 9, 20), f, definition, forward_bfloat16);
+    op.check_forward_in<half>(inputs_of(1, 2, T, 9, 20), f, definition, forward_half);
+  }
 
   const Tensor<double> q = ones<double>({2, 3, 4, 5}), k = ones<double>({2, 3, 6, 5});
   op.refuses("q of rank 3", [&] { attention(q.select(0, 0), k, k); });
@@ -164,6 +174,31 @@ TEST_CASE("attention: long sequences agree with the unfused op, forward and back
       CHECK(same_bits(again.dv, gf.dv));
     }
     set_thread_count(0);
+  }
+}
+
+TEST_CASE("attention: a token at a time, as when decoding, gives the rows of the whole") {
+  const index_t T = 21, hd = 80;
+  const auto q = projected<float>(2, T, 3, hd, 1), k = projected<float>(2, T, 3, hd, 2);
+  const auto v = projected<float>(2, T, 3, hd, 3);
+  AttentionOptions options{
+      .causal = true, .key_mask = left_padded(2, T, 4), .alibi_slopes = slopes(3)};
+  Tensor<float> lse;
+  const auto whole = attention(q, k, v, options, &lse);
+  for (const index_t step : {1, 3, 8}) {
+    for (index_t t = 0; t < T; t += step) {
+      const index_t end = std::min(T, t + step);
+      AttentionOptions so_far = options;
+      so_far.key_mask = options.key_mask.slice(1, 0, end);
+      Tensor<float> sums;
+      const auto y =
+          attention(q.slice(2, t, end), k.slice(2, 0, end), v.slice(2, 0, end), so_far, &sums);
+      CHECK(compare(y, whole.slice(2, t, end), forward_float).message == "");
+      for (index_t i = t; i < end; ++i) {
+        CHECK(std::abs(sums(0, 1, i - t) - lse(0, 1, i)) <= 1e-5F);
+        CHECK(std::isinf(sums(1, 1, i - t)) == (i < 4));
+      }
+    }
   }
 }
 

@@ -40,6 +40,7 @@ OP_TEST("media_attention") {
   check(op, inputs_of(1, 2, 4, 3, 2, 5), images({1, 4}, {-1, -1, -1, -1}));
   for (const index_t hd : {1, 3, 16, 33, 64, 80}) {
     check(op, inputs_of(1, 2, 5, 2, 7, hd), images({1, 5}, {0, 0, 1, 1, 1}), hd == 3);
+    check(op, inputs_of(1, 2, 14, 2, 7, hd), text_time(1, 14, 1, 10), hd == 3);
   }
   // Blocks of 31, 32, 33 and 65 tokens; one latent, a tile of them more or less one.
   for (const index_t run : {31, 32, 33, 65}) {

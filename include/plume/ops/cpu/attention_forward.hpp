@@ -8,6 +8,7 @@
 //
 // A row's result does not depend on which rows are computed with it.
 
+#include "plume/ops/cpu/attention_rows.hpp"
 #include "plume/ops/cpu/attention_tile.hpp"
 
 namespace plume::kernel {
@@ -49,6 +50,7 @@ template <class R, class T>
 void attention_forward(const AttentionHead<R, T>& head, index_t t_begin, index_t t_end, Matrix<T> y,
                        R* lse) {
   using namespace detail;
+  if (head.queries <= few_queries) return attention_rows(head, y, lse);
   constexpr index_t N = query_block<R>, MR = tile_rows<R>;
   const index_t size = head.size, queries = t_end - t_begin;
   const index_t stride = round_up(size, MR);  // rows that a tile of o may write
