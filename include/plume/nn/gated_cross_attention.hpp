@@ -44,7 +44,12 @@ class MaskedCrossAttention : public Module {
         norm(*this, "norm", s.text_width),
         to_q(*this, "to_q", s.text_width, s.heads.inner(), Bias::no),
         to_kv(*this, "to_kv", s.visual_width, 2 * s.heads.inner(), Bias::no),
-        to_out(*this, "to_out", s.heads.inner(), s.text_width, Bias::no) {}
+        to_out(*this, "to_out", s.heads.inner(), s.text_width, Bias::no) {
+    if (mask != MediaMask::immediate) {
+      fail<ValueError>("masked_cross_attention", "MediaMask::immediate, the only one there is yet",
+                       "all_previous");
+    }
+  }
 
   /// Keys and values of all latents, each [B, H, M, L, hd]. They depend on the images alone, so generation
   /// computes them once.
