@@ -117,6 +117,20 @@ TEST_CASE("adamw: groups have their own settings; frozen parameters have no mome
   CHECK(!plain[0].grad().defined());
 }
 
+TEST_CASE("adamw: the square root of a loop, over every size of number") {
+  double worst = 0;
+  for (float x = 1.2e-38F; x < 3e38F; x *= 1.0009F) {
+    const double exact = std::sqrt(static_cast<double>(x));
+    const double error = std::abs(static_cast<double>(plume::detail::root(x)) - exact) / exact;
+    if (!(error <= worst)) worst = error;
+  }
+  CHECK(worst <= 2e-7);
+  CHECK(plume::detail::root(0.0F) == 0);
+  CHECK(plume::detail::root(HUGE_VALF) == HUGE_VALF);
+  CHECK(std::isnan(plume::detail::root(std::nanf(""))));
+  CHECK(plume::detail::root(1e-42F) < 1.1e-19F);
+}
+
 TEST_CASE("adamw: the same bits for every thread count") {
   std::vector<Tensor<float>> results;
   for (const int threads : {1, 3}) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "plume/autograd/var.hpp"
+#include "plume/ops/cpu/math.hpp"
 
 namespace plume {
 
@@ -36,6 +37,24 @@ struct AdamWFactors {
   double root_scale;  ///< 1 / sqrt(1 - beta2^t)
   double eps;
 };
+
+namespace detail {
+
+// The square root of x >= 0. std::sqrt would set errno, so a loop over it stays scalar (5 times slower in cache). An estimate
+// of 1 / sqrt(x) from the exponent, two Newton steps, and one for the root itself: right to 2e-7. Below
+// the smallest normal float the result is somewhere under 1.1e-19, far below any eps.
+inline float root(float x) noexcept {
+  const float half = 0.5F * x;
+  float y = math::detail::from_bits(0x5f375a86U - (math::detail::to_bits(x) >> 1));
+  y = y * (1.5F - half * y * y);
+  y = y * (1.5F - half * y * y);
+  const float s = x * y;
+  constexpr float infinity = __builtin_huge_valf();
+  return math::detail::select(x == infinity, infinity, s + 0.5F * y * (x - s * s));
+}
+inline double root(double x) noexcept { return std::sqrt(x); }
+
+}  // namespace detail
 
 /// p, m, v (n) updated in place from g (n), all contiguous.
 template <class T>
@@ -64,7 +83,7 @@ void adamw_update(T* p, const T* g, accumulate_t<T>* m, accumulate_t<T>* v, inde
       m[i] = mi;
       v[i] = vi;
       p[i] = static_cast<T>(static_cast<A>(p[i]) * keep -
-                            step * (mi / (std::sqrt(vi) * root_scale + eps)));
+                            step * (mi / (detail::root(vi) * root_scale + eps)));
     }
   });
 }
