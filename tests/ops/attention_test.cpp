@@ -81,7 +81,7 @@ OP_TEST("attention") {
   for (const index_t T : {5, 11}) {
     check(op, inputs_of(3, 2, T, 6, 4), {.key_mask = left_padded(3, 6, 3)});
     check(op, inputs_of(3, 2, T, T, 4), {.causal = true, .key_mask = left_padded(3, T, 2)});
-    check(op, inputs_of(2, 2, T, 9, 4), {.key_mask = scattered(2, 9)});
+    check(op, inputs_of(2, 2, T, 9, 4), {.key_mask = scattered(9, 2).transpose(0, 1)});
     check(op, inputs_of(2, 3, T, 7, 4), {.causal = true, .alibi_slopes = slopes(3)});
     check(op, inputs_of(2, 3, T, 40, 5),
           {.causal = true,

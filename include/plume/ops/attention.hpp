@@ -177,7 +177,7 @@ struct AttentionHeads {
       : q(unit_rows(queries)),
         k(unit_rows(keys)),
         v(unit_rows(values)),
-        mask(options.key_mask.defined() ? options.key_mask.contiguous() : options.key_mask),
+        mask(options.key_mask),
         slopes(options.alibi_slopes),
         causal(options.causal),
         scale(static_cast<R>(attention_scale(options.scale, queries.size(3)))) {}
@@ -193,7 +193,8 @@ struct AttentionHeads {
             .scale = scale,
             .offset = S - T_,
             .causal = causal,
-            .key_mask = mask.defined() ? mask.data() + b * S : nullptr,
+            .key_mask = mask.data() == nullptr ? nullptr : mask.data() + b * mask.strides()[0],
+            .mask_step = mask.data() == nullptr ? 1 : mask.strides()[1],
             .slope = slopes.defined() ? static_cast<R>(slopes(h)) : R(0)};
   }
 };

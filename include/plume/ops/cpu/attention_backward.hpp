@@ -43,26 +43,21 @@ void store_dq(index_t queries, index_t size, R scale, R* part, index_t count, in
   for (R& f : factor) f = scale;
   for (index_t t = 0; t < queries; t += N) {
     const index_t here = detail::least(N, queries - t);
-    detail::with_vectors<R>(here, [=, &factor](auto vectors) {
-      detail::store_transposed<decltype(vectors)::value>(size, here, part + t * rows, factor,
-                                                         dq.at(t, 0));
-    });
+    detail::store_transposed(size, here, part + t * rows, detail::vectors_of<R>(here) * W, factor,
+                             dq.at(t, 0));
   }
 }
 
 namespace detail {
 
-/// c[n][size] += a[n][depth] b[depth][size]; a has rows of V vectors, b is packed, c has room for whole
-/// tiles.
-template <index_t V, class R>
-void add_products(index_t n, index_t size, index_t depth, const R* a, const R* b, R* c,
-                  index_t c_stride) noexcept {
-  constexpr index_t MR = tile_rows<R>, NR = tile_cols<R>, N = V * vector_size<R>;
-  for (index_t i = 0; i < n; i += MR) {
-    for (index_t j = 0; j < size; j += NR) {
-      lane_products<Start::add, 2, N, 1>(least(MR, n - i), depth, a + i * N, b + j * N, none<R>,
-                                         c + i * c_stride + j, c_stride);
-    }
+/// c[n][size] += a[n][depth] b[depth][size]: a by rows, b packed `room` deep, room in c for whole tiles.
+template <class R>
+void add_products(index_t n, index_t size, index_t depth, const R* a, const R* b, index_t room,
+                  R* c, index_t c_stride) noexcept {
+  constexpr index_t N = tile_cols<R>;
+  for (index_t j = 0; j < size; j += N) {
+    lane_products<false>(n, depth, a, 0, b + j * room, N, 2,
+                         LaneResult<R>{.c = c + j, .stride = c_stride, .add = true});
   }
 }
 
@@ -77,24 +72,6 @@ void pack_rows(index_t n, index_t size, Matrix<const T> x, R* packed) noexcept {
       pack_panel<query_block<R>>(least(N, size - c), rows, x.at(t, c).data, index_t{1},
                                  x.row_stride, packed + t * width + c * room);
     }
-  }
-}
-
-/// ds = P (dP - delta), dP = v dy^T, for n keys.
-template <index_t V, class R>
-void score_gradients(index_t n, index_t size, const R* v, const R* dy, const R* p, const R* delta,
-                     R* ds) noexcept {
-  constexpr index_t MR = tile_rows<R>, N = V * vector_size<R>;
-  using Row = LaneRow<R, V>;
-  const auto gradient = [](Vector<R> probability, Vector<R> product, Vector<R> d) {
-    return probability * (product - d);
-  };
-  for (index_t i = 0; i < n; i += MR) {
-    const auto finish = [=, tile = p + i * N](index_t row, const Row& product) {
-      return Row::map(gradient, Row::load(tile + row * N), product, Row::load(delta));
-    };
-    lane_products<Start::zero, V, 1, MR>(least(MR, n - i), size, v + i * size, dy, none<R>,
-                                         ds + i * N, N, finish);
   }
 }
 
@@ -125,9 +102,9 @@ template <class R, class T>
 void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient<R, T>& grad,
                         index_t s_begin, index_t s_end) {
   using namespace detail;
-  constexpr index_t N = query_block<R>, MR = tile_rows<R>;
+  constexpr index_t N = query_block<R>, W = vector_size<R>, MR = tile_rows<R>;
   const index_t size = head.size, queries = head.queries;
-  const index_t lanes = round_up(queries, vector_size<R>);
+  const index_t lanes = round_up(queries, W);
   const index_t width = round_up(size, tile_cols<R>), stride = round_up(size, MR);
   const bool want_dk = grad.dk.data != nullptr, want_dv = grad.dv.data != nullptr;
   const bool want_dq = grad.dq != nullptr, want_ds = want_dq || want_dk;
@@ -203,18 +180,20 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
       const index_t rows = least(N, queries - t);
       const index_t n = seen_in_tile(head, s, depth, t + rows);
       if (n == 0) continue;
-      with_vectors<R>(rows, [=, &head, &grad](auto vectors) {
-        constexpr index_t V = decltype(vectors)::value;
-        multiply_rows<Start::zero, V>(n, size, size, k_keys, q_lanes + t * size, p);
-        bias_and_mask<V>(head, s, n, t, p);
-        powers<V>(n, LaneRow<R, V>::load(lse + t), p);
-        if (want_dv) add_products<V>(n, size, rows, p, dy_rows + t * width, dv, width);
-        if (!want_ds) return;
-        score_gradients<V>(n, size, v_keys, dy_lanes + t * size, p, delta + t, ds);
-        if (want_dk) add_products<V>(n, size, rows, ds, q_rows + t * width, dk, width);
-        if (want_dq)
-          multiply_rows<Start::add, V>(size, n, depth, k_columns, ds, grad.dq + t * stride);
-      });
+      const index_t vectors = vectors_of<R>(rows), room = vectors * W;
+      lane_products<true>(n, size, k_keys, size, q_lanes + t * size, room, vectors,
+                          LaneResult<R>{p, N});
+      bias_and_mask(head, s, n, t, room, p);
+      for (index_t j = 0; j < room; j += W) powers<R>(n, N, load(lse + t + j), p + j);
+      if (want_dv) add_products(n, size, rows, p, dy_rows + t * width, room, dv, width);
+      if (!want_ds) continue;
+      lane_products<true>(n, size, v_keys, size, dy_lanes + t * size, room, vectors,
+                          LaneResult<R>{.c = ds, .stride = N, .p = p, .delta = delta + t});
+      if (want_dk) add_products(n, size, rows, ds, q_rows + t * width, room, dk, width);
+      if (want_dq) {
+        lane_products<true>(size, n, k_columns, depth, ds, N, vectors,
+                            LaneResult<R>{.c = grad.dq + t * stride, .stride = room, .add = true});
+      }
     }
     if (want_dk) store_rows(depth, size, head.scale, dk, width, grad.dk.at(s, 0));
     if (want_dv) store_rows(depth, size, R(1), dv, width, grad.dv.at(s, 0));

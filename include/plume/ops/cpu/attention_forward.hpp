@@ -16,30 +16,20 @@ inline namespace PLUME_VECTOR_ABI {
 
 namespace detail {
 
-/// Turns n rows of V vectors of scores into probabilities relative to the new largest score; returns in
-/// `decay` what the old sums and outputs are to be multiplied by.
-template <index_t V, class R>
-void softmax_step(index_t n, R* scores, R* largest, R* sum, R* decay) noexcept {
-  constexpr index_t N = V * vector_size<R>;
-  using Row = LaneRow<R, V>;
-  const auto larger = [](Vector<R> x, Vector<R> y) { return x > y ? x : y; };
-  // A query that has seen nothing yet: any finite number will do, 2^(-infinity) is 0 with each.
-  const auto finite = [](Vector<R> x) { return x == broadcast(-infinity<R>) ? Vector<R>{} : x; };
-
-  const Row old = Row::load(largest);
-  Row even = old, odd = old;
-  for (index_t i = 0; i < round_up(n, row_group); i += 2) {
-    even = Row::map(larger, Row::load(scores + i * N), even);
-    odd = Row::map(larger, Row::load(scores + (i + 1) * N), odd);
+/// Turns n rows of scores into probabilities relative to the new largest score; returns in `decay` what the
+/// old sums and outputs are to be multiplied by.
+template <class R>
+void softmax_step(index_t n, index_t vectors, R* scores, R* largest, R* sum, R* decay) noexcept {
+  constexpr index_t N = query_block<R>, W = vector_size<R>;
+  for (index_t j = 0; j < vectors * W; j += W) {
+    const Vector<R> old = load(largest + j), now = largest_row(n, N, old, scores + j);
+    const Vector<R> from = finite<R>(now);
+    Vector<R> factor[] = {old - from};
+    exp2_of_negative(factor, std::index_sequence<0>{});
+    store<R>(largest + j, now);
+    store<R>(decay + j, factor[0]);
+    store<R>(sum + j, load(sum + j) * factor[0] + powers<R>(n, N, from, scores + j));
   }
-  const Row now = Row::map(larger, even, odd);
-  now.store(largest);
-  const Row from = Row::map(finite, now);
-  Vector<R> both[] = {old.left - from.left, old.last() - from.last()};
-  exp2_of_negative(both, std::make_index_sequence<2>{});
-  const Row factor = Row::of(both);
-  factor.store(decay);
-  (Row::load(sum) * factor + powers<V>(n, from, scores)).store(sum);
 }
 
 }  // namespace detail
@@ -51,10 +41,10 @@ void attention_forward(const AttentionHead<R, T>& head, index_t t_begin, index_t
                        R* lse) {
   using namespace detail;
   if (head.queries <= few_queries) return attention_rows(head, y, lse);
-  constexpr index_t N = query_block<R>, MR = tile_rows<R>;
+  constexpr index_t N = query_block<R>, W = vector_size<R>, MR = tile_rows<R>;
   const index_t size = head.size, queries = t_end - t_begin;
   const index_t stride = round_up(size, MR);  // rows that a tile of o may write
-  const index_t lanes = round_up(queries, vector_size<R>);
+  const index_t lanes = round_up(queries, W);
   const KeyRange keys = visible_keys(head, t_end);
   const index_t tile = least(key_block<R>, keys.end - keys.begin);
 
@@ -88,13 +78,13 @@ void attention_forward(const AttentionHead<R, T>& head, index_t t_begin, index_t
       prefetch_rows(head.v, next, next_end, size);
       const index_t n = seen_in_tile(head, s, depth, least(t_end, t_begin + t + N));
       if (n == 0) continue;
-      with_vectors<R>(queries - t, [=, &head, &decay](auto vectors) {
-        constexpr index_t V = decltype(vectors)::value;
-        multiply_rows<Start::zero, V>(n, size, size, packed_k, packed_q + t * size, scores);
-        bias_and_mask<V>(head, s, n, t_begin + t, scores);
-        softmax_step<V>(n, scores, largest + t, sum + t, decay);
-        multiply_rows<Start::decay, V>(size, n, depth, packed_v, scores, o + t * stride, decay);
-      });
+      const index_t vectors = vectors_of<R>(queries - t), room = vectors * W;
+      lane_products<true>(n, size, packed_k, size, packed_q + t * size, room, vectors,
+                          LaneResult<R>{scores, N});
+      bias_and_mask(head, s, n, t_begin + t, room, scores);
+      softmax_step(n, vectors, scores, largest + t, sum + t, decay);
+      lane_products<true>(size, n, packed_v, depth, scores, N, vectors,
+                          LaneResult<R>{.c = o + t * stride, .stride = room, .decay = decay});
     }
   }
 
@@ -105,10 +95,8 @@ void attention_forward(const AttentionHead<R, T>& head, index_t t_begin, index_t
       lse[t_begin + t + j] = l == R(0) ? infinity<R> : (largest[t + j] + std::log2(l)) / log2_e<R>;
       decay[j] = l == R(0) ? R(0) : R(1) / l;
     }
-    with_vectors<R>(rows, [=, &decay](auto vectors) {
-      store_transposed<decltype(vectors)::value>(size, rows, o + t * stride, decay,
-                                                 y.at(t_begin + t, 0));
-    });
+    store_transposed(size, rows, o + t * stride, vectors_of<R>(rows) * W, decay,
+                     y.at(t_begin + t, 0));
   }
 }
 

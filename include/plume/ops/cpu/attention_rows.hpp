@@ -47,18 +47,13 @@ R softmax_row(const AttentionHead<R, T>& head, index_t t, index_t begin, index_t
   for (index_t i = n; i < stride; ++i) scores[i] = -infinity<R>;
   if (head.key_mask != nullptr) {
     for (index_t i = 0; i < n; ++i) {
-      if (!head.key_mask[begin + i]) scores[i] = -infinity<R>;
+      if (head.hides(begin + i)) scores[i] = -infinity<R>;
     }
   }
-  Vector<R> lanes = broadcast(-infinity<R>);
-  for (index_t i = 0; i < stride; i += W) {
-    const Vector<R> x = load(scores + i);
-    lanes = x > lanes ? x : lanes;
-  }
+  const Vector<R> lanes = largest_row(stride / W, W, broadcast(-infinity<R>), scores);
   R largest = -infinity<R>;
   for (index_t i = 0; i < W; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
-  const R from = largest == -infinity<R> ? R(0) : largest;
-  const Vector<R> sums = powers<1>(stride / W, LaneRow<R, 1>{broadcast(from)}, scores).left;
+  const Vector<R> sums = powers<R>(stride / W, W, finite<R>(broadcast(largest)), scores);
   R sum = 0;
   for (index_t i = 0; i < W; ++i) sum += sums[i];
   *lse = sum == R(0) ? infinity<R> : (largest + std::log2(sum)) / log2_e<R>;

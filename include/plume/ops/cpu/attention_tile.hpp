@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 
+#include "plume/ops/cpu/attention_product.hpp"
 #include "plume/ops/cpu/gemm_blocked.hpp"
 
 namespace plume::kernel {
@@ -24,8 +25,13 @@ struct AttentionHead {
   R scale;
   index_t offset = 0;              ///< query t stands where key t + offset does
   bool causal = false;             ///< query t sees keys up to t + offset
-  const bool* key_mask = nullptr;  ///< per key, false: nobody sees it
-  R slope = 0;                     ///< of ALiBi: score += slope (s - (t + offset))
+  const bool* key_mask = nullptr;  ///< per key, `mask_step` apart; false: nobody sees it
+  index_t mask_step = 1;
+  R slope = 0;  ///< of ALiBi: score += slope (s - (t + offset))
+
+  [[nodiscard]] bool hides(index_t s) const noexcept {
+    return key_mask != nullptr && !key_mask[s * mask_step];
+  }
 };
 
 /// Queries of a tile: one vector lane each, in two vectors. The last tile of a head has one vector where
@@ -55,10 +61,8 @@ template <class R, class T>
 KeyRange visible_keys(const AttentionHead<R, T>& head, index_t t_end) noexcept {
   KeyRange range{0, head.keys};
   if (head.causal) range.end = least(range.end, most(0, t_end + head.offset));
-  if (head.key_mask != nullptr) {
-    while (range.begin < range.end && !head.key_mask[range.begin]) ++range.begin;
-    while (range.begin < range.end && !head.key_mask[range.end - 1]) --range.end;
-  }
+  while (range.begin < range.end && head.hides(range.begin)) ++range.begin;
+  while (range.begin < range.end && head.hides(range.end - 1)) --range.end;
   return range;
 }
 
@@ -97,22 +101,10 @@ inline void exp2_of_negative(Vector<double>* x, std::index_sequence<I...>) noexc
   }
 }
 
-/// Calls f with the number of vectors that hold `rows` lanes, 1 or 2, as a constant.
-template <class R, class F>
-void with_vectors(index_t rows, F f) {
-  if (rows > vector_size<R>) {
-    f(std::integral_constant<index_t, 2>{});
-  } else {
-    f(std::integral_constant<index_t, 1>{});
-  }
-}
-
-/// 0, 1, 2, ... in a vector.
+/// Vectors that hold a tile of at most query_block queries: 1 or 2.
 template <class R>
-Vector<R> lane_numbers(index_t first) noexcept {
-  R lanes[static_cast<std::size_t>(vector_size<R>)];
-  for (index_t i = 0; i < vector_size<R>; ++i) lanes[i] = static_cast<R>(first + i);
-  return load(lanes);
+constexpr index_t vectors_of(index_t queries) noexcept {
+  return queries > vector_size<R> ? 2 : 1;
 }
 
 /// How many of the keys [s, s + n) some query below t_end sees: the first ones.
@@ -125,187 +117,72 @@ index_t seen_in_tile(const AttentionHead<R, T>& head, index_t s, index_t n,
 /// Rows of scores that are worked on at a time; buffers have room for a multiple.
 inline constexpr index_t row_group = 4;
 
-/// Adds ALiBi to `n` rows of V vectors of scores, keys from s on and queries from t on, and puts -infinity
-/// where a query does not see a key and into the rows that complete the last group.
-template <index_t V, class R, class T>
-void bias_and_mask(const AttentionHead<R, T>& head, index_t s, index_t n, index_t t,
+/// Adds ALiBi to `n` rows of `lanes` scores, keys from s on and queries from t on, and puts -infinity where a
+/// query does not see a key and into the rows that complete the last group.
+template <class R, class T>
+void bias_and_mask(const AttentionHead<R, T>& head, index_t s, index_t n, index_t t, index_t lanes,
                    R* scores) noexcept {
-  constexpr index_t W = vector_size<R>, N = V * W;
+  constexpr index_t N = query_block<R>;
+  const auto hide = [=](index_t i, index_t count) {
+    for (index_t j = 0; j < count; ++j) scores[i * N + j] = -infinity<R>;
+  };
   if (head.slope != R(0)) {
     const R slope = head.slope * log2_e<R>;
     for (index_t i = 0; i < n; ++i) {
-      const Vector<R> from_first = broadcast(static_cast<R>(s + i - t - head.offset));
-      for (index_t j = 0; j < N; j += W) {
-        R* row = scores + i * N + j;
-        store<R>(row, load(row) + slope * (from_first - lane_numbers<R>(j)));
+      const R distance = static_cast<R>(s + i - t - head.offset);
+      PLUME_SIMD
+      for (index_t j = 0; j < lanes; ++j) {
+        scores[i * N + j] += slope * (distance - static_cast<R>(static_cast<std::int32_t>(j)));
       }
     }
   }
-  if (head.causal) {
+  if (head.causal) {  // the lanes before key s + i see only older keys
     for (index_t i = most(0, t + head.offset + 1 - s); i < n; ++i) {
-      const index_t hidden = least(N, s + i - t - head.offset);  // lanes below see only older keys
-      for (index_t j = 0; j < hidden; ++j) scores[i * N + j] = -infinity<R>;
+      hide(i, least(lanes, s + i - t - head.offset));
     }
   }
-  for (index_t i = n * N; i < round_up(n, row_group) * N; ++i) scores[i] = -infinity<R>;
   if (head.key_mask != nullptr) {
     for (index_t i = 0; i < n; ++i) {
-      if (head.key_mask[s + i]) continue;
-      for (index_t j = 0; j < N; ++j) scores[i * N + j] = -infinity<R>;
+      if (head.hides(s + i)) hide(i, lanes);
     }
   }
+  for (index_t i = n; i < round_up(n, row_group); ++i) hide(i, lanes);
 }
 
-// V vectors of a row. Named members: arrays of arrays would not stay in registers.
-template <class R, index_t V>
-struct LaneRow {
-  Vector<R> left, right;
-
-  static LaneRow of(const Vector<R>* v) noexcept { return {v[0], v[1]}; }
-  static LaneRow load(const R* p) noexcept {
-    return {kernel::load(p), kernel::load(p + vector_size<R>)};
+/// x = 2^(x - from) in n rows, `stride` apart, of one vector, and in those that complete the last group;
+/// returns their sum.
+template <class R, std::size_t... I>
+inline Vector<R> powers(index_t n, index_t stride, Vector<R> from, R* x,
+                        std::index_sequence<I...>) noexcept {
+  Vector<R> even{}, odd{};
+  for (R* const end = x + round_up(n, row_group) * stride; x < end; x += row_group * stride) {
+    Vector<R> p[] = {load(x + static_cast<index_t>(I) * stride) - from...};
+    exp2_of_negative(p, std::index_sequence<I...>{});
+    (store<R>(x + static_cast<index_t>(I) * stride, p[I]), ...);
+    ((I % 2 == 0 ? even += p[I] : odd += p[I]), ...);
   }
-  void store(R* p) const noexcept {
-    kernel::store<R>(p, left);
-    kernel::store<R>(p + vector_size<R>, right);
-  }
-  void pin() noexcept {
-    kernel::pin(left);
-    kernel::pin(right);
-  }
-  Vector<R> last() const noexcept { return right; }
-  template <class F, class... Rows>
-  static LaneRow map(F f, const Rows&... rows) noexcept {
-    return {f(rows.left...), f(rows.right...)};
-  }
-};
+  return even + odd;
+}
 template <class R>
-struct LaneRow<R, 1> {
-  Vector<R> left;
-
-  static LaneRow of(const Vector<R>* v) noexcept { return {v[0]}; }
-  static LaneRow load(const R* p) noexcept { return {kernel::load(p)}; }
-  void store(R* p) const noexcept { kernel::store<R>(p, left); }
-  void pin() noexcept { kernel::pin(left); }
-  Vector<R> last() const noexcept { return left; }
-  template <class F, class... Rows>
-  static LaneRow map(F f, const Rows&... rows) noexcept {
-    return {f(rows.left...)};
-  }
-};
-
-template <class R, index_t V>
-inline LaneRow<R, V> operator+(const LaneRow<R, V>& a, const LaneRow<R, V>& b) noexcept {
-  return LaneRow<R, V>::map([](Vector<R> x, Vector<R> y) { return x + y; }, a, b);
-}
-template <class R, index_t V>
-inline LaneRow<R, V> operator*(const LaneRow<R, V>& a, const LaneRow<R, V>& b) noexcept {
-  return LaneRow<R, V>::map([](Vector<R> x, Vector<R> y) { return x * y; }, a, b);
+Vector<R> powers(index_t n, index_t stride, Vector<R> from, R* x) noexcept {
+  return powers<R>(n, stride, from, x, std::make_index_sequence<row_group>{});
 }
 
-/// scores = 2^(scores - from) for n rows and those that complete the last group; returns their sum.
-template <index_t V, class R, std::size_t... I>
-inline LaneRow<R, V> powers(index_t n, const LaneRow<R, V>& from, R* scores,
-                            std::index_sequence<I...>) noexcept {
-  constexpr index_t W = vector_size<R>;
-  constexpr std::size_t vectors = static_cast<std::size_t>(V);
-  const Vector<R> subtract[] = {from.left, from.last()};
-  Vector<R> sum[2][vectors] = {};
-  R* const end = scores + round_up(n, row_group) * V * W;
-  for (R* at = scores; at < end; at += static_cast<index_t>(sizeof...(I)) * W) {
-    Vector<R> x[] = {load(at + static_cast<index_t>(I) * W) - subtract[I % vectors]...};
-    exp2_of_negative(x, std::index_sequence<I...>{});
-    (store<R>(at + static_cast<index_t>(I) * W, x[I]), ...);
-    ((sum[I / vectors % 2][I % vectors] += x[I]), ...);
-  }
-  return LaneRow<R, V>::of(sum[0]) + LaneRow<R, V>::of(sum[1]);
-}
-template <index_t V, class R>
-inline LaneRow<R, V> powers(index_t n, const LaneRow<R, V>& from, R* scores) noexcept {
-  return powers<V>(n, from, scores, std::make_index_sequence<4>{});
-}
-
-template <class R, index_t V>
-inline void multiply_add(LaneRow<R, V>& row, R a, const LaneRow<R, V>& b) noexcept {
-  Vector<R> x = broadcast(a);
-  pin(x);
-  row.left += x * b.left;
-  if constexpr (V == 2) row.right += x * b.right;
-}
-/// What a product of lanes is added to: nothing, what is there, or that times a factor for each lane.
-enum class Start { zero, add, decay };
-
+/// The largest of n rows and those that complete the last group, lane by lane, and `start`.
 template <class R>
-inline constexpr const R* none = nullptr;
-
-/// Changes nothing; see `finish` below.
-struct Identity {
-  template <class Row>
-  Row operator()(index_t, Row row) const noexcept {
-    return row;
+Vector<R> largest_row(index_t n, index_t stride, Vector<R> start, const R* x) noexcept {
+  Vector<R> even = start, odd = start;
+  for (index_t i = 0; i < round_up(n, row_group); i += 2) {
+    const Vector<R> a = load(x + i * stride), b = load(x + (i + 1) * stride);
+    even = a > even ? a : even;
+    odd = b > odd ? b : odd;
   }
-};
-
-template <Start S, class R, index_t V>
-inline LaneRow<R, V> start_of(const R* c, const R* decay) noexcept {
-  using Row = LaneRow<R, V>;
-  if constexpr (S == Start::zero) {
-    return Row{};
-  } else if constexpr (S == Start::add) {
-    return Row::load(c);
-  } else {
-    return Row::load(c) * Row::load(decay);
-  }
+  return even > odd ? even : odd;
 }
-
-// c[i][0..V) = finish(start + sum over k < depth of a[i * AI + k * AK] b[k][0..V)), in vectors. The
-// micro-kernel of gemm with more freedom: one vector wide or two, a left operand that lies by rows or
-// packed, a result that is added to where it lies and changed before it leaves the registers.
-template <Start S, index_t V, index_t AI, index_t AK, class R, class Finish, std::size_t... I>
-[[gnu::noinline]] void lane_product(index_t depth, const R* a, const R* b, const R* decay, R* c,
-                                    index_t c_stride, Finish finish,
-                                    std::index_sequence<I...>) noexcept {
-  constexpr index_t N = V * vector_size<R>;
-  LaneRow<R, V> row[sizeof...(I)] = {
-      start_of<S, R, V>(c + static_cast<index_t>(I) * c_stride, decay)...};
-  for (index_t k = 0; k < depth; ++k) {
-    LaneRow<R, V> right = LaneRow<R, V>::load(b);
-    right.pin();
-    (multiply_add<R, V>(row[I], a[static_cast<index_t>(I) * AI], right), ...);
-    a += AK;
-    b += N;
-  }
-  (finish(static_cast<index_t>(I), row[I]).store(c + static_cast<index_t>(I) * c_stride), ...);
-}
-
-/// The same for `rows` rows, 1 to tile_rows; what it writes is rounded up to a third of that.
-template <Start S, index_t V, index_t AI, index_t AK, class R, class Finish = Identity>
-void lane_products(index_t rows, index_t depth, const R* a, const R* b, const R* decay, R* c,
-                   index_t c_stride, Finish finish = {}) noexcept {
-  constexpr auto full = static_cast<std::size_t>(tile_rows<R>);
-  constexpr std::size_t some = full * 2 / 3, few = full / 3;
-  if (rows > static_cast<index_t>(some)) {
-    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
-                               std::make_index_sequence<full>{});
-  } else if (rows > static_cast<index_t>(few)) {
-    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
-                               std::make_index_sequence<some>{});
-  } else {
-    lane_product<S, V, AI, AK>(depth, a, b, decay, c, c_stride, finish,
-                               std::make_index_sequence<few>{});
-  }
-}
-
-/// c[i][lane] = start + sum over k < depth of left[i][k] right[k][lane], i < n, in rows of V vectors; left is
-/// packed `step` deep. Writes whole tiles.
-template <Start S, index_t V, class R>
-void multiply_rows(index_t n, index_t depth, index_t step, const R* left, const R* right, R* c,
-                   const R* decay = nullptr) noexcept {
-  constexpr index_t MR = tile_rows<R>, N = V * vector_size<R>;
-  for (index_t i = 0; i < n; i += MR) {
-    lane_products<S, V, 1, MR>(least(MR, n - i), depth, left + i * step, right, decay, c + i * N,
-                               N);
-  }
+/// x, and 0 for -infinity. What is subtracted from scores that are all -infinity must be finite.
+template <class R>
+Vector<R> finite(Vector<R> x) noexcept {
+  return x == broadcast(-infinity<R>) ? Vector<R>{} : x;
 }
 
 /// Asks for rows [begin, end) of x: the rows of a head are often far apart in memory, and what fetches
@@ -340,11 +217,10 @@ void pack_lanes(index_t t, index_t n, index_t size, Matrix<const T> x, R scale,
   }
 }
 
-/// out[j][i] = in[i][j] factor[j] for i < rows, j < cols; in has rows of V vectors.
-template <index_t V, class R, class T>
-void store_transposed(index_t rows, index_t cols, const R* in, const R* factor,
+/// out[j][i] = in[i * N + j] factor[j] for i < rows, j < cols.
+template <class R, class T>
+void store_transposed(index_t rows, index_t cols, const R* in, index_t N, const R* factor,
                       Matrix<T> out) noexcept {
-  constexpr index_t N = V * vector_size<R>;
   index_t j = 0;
   for (; j + 4 <= cols; j += 4) {
     Four<R> f;
