@@ -94,7 +94,8 @@ double log_sum_exp(const T* x, index_t V) {
     }
     // Not NaN = -infinity - -infinity, but nothing is added.
     const A m = most == -std::numeric_limits<A>::infinity() ? A{0} : most;
-    sum += static_cast<double>(sum_row<A>(x + begin, n, [m](A v) { return math::exp(v - m); }));
+    sum +=
+        static_cast<double>(sum_row<A>(x + begin, n, [m](A v) { return math::exp_below(v - m); }));
   }
   return static_cast<double>(most) + std::log(sum);
 }
@@ -184,9 +185,9 @@ Tensor<T> cross_entropy_backward(const Tensor<accumulate_t<T>>& dy, const Tensor
       const A log_sum = lse[n];
       PLUME_SIMD
       for (index_t v = 0; v < V; ++v) {
-        dxn[v] = static_cast<T>(scale * math::exp(static_cast<A>(xn[v]) - log_sum));
+        dxn[v] = static_cast<T>(scale * math::exp_below(static_cast<A>(xn[v]) - log_sum));
       }
-      const A p = math::exp(static_cast<A>(xn[target]) - log_sum);
+      const A p = math::exp_below(static_cast<A>(xn[target]) - log_sum);
       dxn[target] = static_cast<T>(scale * (p - 1));
     }
   });

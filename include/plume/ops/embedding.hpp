@@ -84,13 +84,38 @@ Tensor<index_t> order_by_id(const Tensor<I>& ids, index_t bound) {
   return order;
 }
 
+inline constexpr index_t embedding_strip = 512;
+
+/// out[d] += alpha * sum of from[place[i] * D + d] over `count` places, for d < width <= embedding_strip.
+template <class T, class A>
+void add_rows(const T* from, index_t D, const index_t* place, index_t count, T* out, index_t width,
+              A alpha) {
+  if (count == 1) {  // most rows occur once
+    const T* g = from + *place * D;
+    PLUME_SIMD
+    for (index_t d = 0; d < width; ++d) {
+      out[d] = static_cast<T>(static_cast<A>(out[d]) + alpha * static_cast<A>(g[d]));
+    }
+    return;
+  }
+  A sum[embedding_strip] = {};
+  for (index_t i = 0; i < count; ++i) {
+    const T* g = from + place[i] * D;
+    PLUME_SIMD
+    for (index_t d = 0; d < width; ++d) sum[d] += static_cast<A>(g[d]);
+  }
+  PLUME_SIMD
+  for (index_t d = 0; d < width; ++d) {
+    out[d] = static_cast<T>(static_cast<A>(out[d]) + alpha * sum[d]);
+  }
+}
+
 }  // namespace detail
 
 /// table[ids[n], :] += alpha dy[n, :] for every place n of dy [.., D]. `table` has contiguous rows.
 template <Floating T, Index I>
 void embedding_scatter_add(Tensor<T>& table, const Tensor<T>& dy, const Tensor<I>& ids,
                            accumulate_t<T> alpha = 1) {
-  using A = accumulate_t<T>;
   detail::require_cpu("embedding_scatter_add", dy);
   if (table.rank() != 2 || (table.size(1) > 1 && table.strides()[1] != 1)) {
     fail<ShapeError>("embedding_scatter_add", "a table [V, D] with contiguous rows",
@@ -111,32 +136,25 @@ void embedding_scatter_add(Tensor<T>& table, const Tensor<T>& dy, const Tensor<I
   T* const to = table.data();
   // A task: the runs of equal ids that begin among `block` places, in a strip of columns. One id that
   // has most of the places is divided by columns still.
-  constexpr index_t strip = 256, block = 32;
+  constexpr index_t strip = detail::embedding_strip, block = 16;
   const index_t strips = (D + strip - 1) / strip;
-  parallel_for((N + block - 1) / block * strips, block * strip / 2,
-               [=](index_t begin, index_t end) {
-                 for (index_t task = begin; task < end; ++task) {
-                   const index_t column = task % strips * strip;
-                   const index_t width = std::min(strip, D - column);
-                   const index_t stop = std::min(N, (task / strips + 1) * block);
-                   index_t i = task / strips * block;
-                   while (i > 0 && i < stop && id[place[i]] == id[place[i - 1]]) ++i;
-                   while (i < stop) {
-                     const I row = id[place[i]];
-                     A sum[strip] = {};
-                     for (; i < N && id[place[i]] == row; ++i) {
-                       const T* g = from + place[i] * D + column;
-                       PLUME_SIMD
-                       for (index_t d = 0; d < width; ++d) sum[d] += static_cast<A>(g[d]);
-                     }
-                     T* out = to + static_cast<index_t>(row) * table_row + column;
-                     PLUME_SIMD
-                     for (index_t d = 0; d < width; ++d) {
-                       out[d] = static_cast<T>(static_cast<A>(out[d]) + alpha * sum[d]);
-                     }
-                   }
-                 }
-               });
+  parallel_for(
+      (N + block - 1) / block * strips, block * strip / 2, [=](index_t begin, index_t end) {
+        for (index_t task = begin; task < end; ++task) {
+          const index_t column = task % strips * strip;
+          const index_t width = std::min(strip, D - column);
+          const index_t stop = std::min(N, (task / strips + 1) * block);
+          index_t i = task / strips * block;
+          while (i > 0 && i < stop && id[place[i]] == id[place[i - 1]]) ++i;
+          while (i < stop) {
+            const I row = id[place[i]];
+            const index_t first = i;
+            while (i < N && id[place[i]] == row) ++i;
+            detail::add_rows(from + column, D, place + first, i - first,
+                             to + static_cast<index_t>(row) * table_row + column, width, alpha);
+          }
+        }
+      });
 }
 
 /// dtable [V, D] from dy [.., D].

@@ -51,17 +51,19 @@ void gather_loop(X* px, const Strides& x_strides, Y* py, const Strides& y_stride
                     X* x = px + offset[0];
                     Y* y = py + offset[1];
                     const I* at = id + offset[2];
-                    const auto one = [&](index_t line, index_t j) {
-                      const index_t v = static_cast<index_t>(at[line * step[2] + j * si]);
-                      move(x[line * step[0] + v * sx], y[line * step[1] + j * sy]);
-                    };
-                    if (si < step[2]) {  // the way in which the index lies in memory
-                      for (index_t line = 0; line < n; ++line) {
-                        for (index_t j = 0; j < length; ++j) one(line, j);
+                    const index_t tx = step[0], ty = step[1], ti = step[2];
+                    if (si < ti || n == 1) {  // the way in which the index lies in memory
+                      for (index_t line = 0; line < n; ++line, x += tx, y += ty, at += ti) {
+                        for (index_t j = 0; j < length; ++j) {
+                          move(x[static_cast<index_t>(at[j * si]) * sx], y[j * sy]);
+                        }
                       }
                     } else {
-                      for (index_t j = 0; j < length; ++j) {
-                        for (index_t line = 0; line < n; ++line) one(line, j);
+                      for (index_t j = 0; j < length; ++j, y += sy, at += si) {
+                        for (index_t line = 0; line < n; ++line) {
+                          move(x[line * tx + static_cast<index_t>(at[line * ti]) * sx],
+                               y[line * ty]);
+                        }
                       }
                     }
                   });

@@ -59,9 +59,9 @@ inline index_t logit_rows(index_t V, std::size_t element_bytes) {
 /// z becomes g (softmax(z) - onehot(target)).
 template <class A>
 void logits_to_gradient(A* z, index_t V, A log_sum, index_t target, A g) {
-  const A p = math::exp(z[target] - log_sum);
+  const A p = math::exp_below(z[target] - log_sum);
   PLUME_SIMD
-  for (index_t v = 0; v < V; ++v) z[v] = g * math::exp(z[v] - log_sum);
+  for (index_t v = 0; v < V; ++v) z[v] = g * math::exp_below(z[v] - log_sum);
   z[target] = g * (p - 1);
 }
 

@@ -48,7 +48,7 @@ Tensor<T> log_softmax(const Tensor<T>& x, index_t axis = -1) {
       x, normalize_axis("log_softmax", axis, x.rank()), 2, [](const T* xr, T* yr, index_t n) {
         const A most = detail::max_row<A>(xr, n);
         const A m = most == -std::numeric_limits<A>::infinity() ? A{0} : most;
-        const A sum = detail::sum_row<A>(xr, n, [m](A v) { return math::exp(v - m); });
+        const A sum = detail::sum_row<A>(xr, n, [m](A v) { return math::exp_below(v - m); });
         const A log_sum = sum == A{0} ? A{0} : std::log(sum);
         PLUME_SIMD
         for (index_t i = 0; i < n; ++i) {
@@ -76,7 +76,7 @@ Tensor<T> log_softmax_backward(const Tensor<T>& dy, const Tensor<T>& y, index_t 
         PLUME_SIMD
         for (index_t i = 0; i < n; ++i) {
           out[i] = static_cast<T>(
-              keep * (static_cast<A>(g[i]) - math::exp(static_cast<A>(yr[i])) * total));
+              keep * (static_cast<A>(g[i]) - math::exp_below(static_cast<A>(yr[i])) * total));
         }
       });
 }

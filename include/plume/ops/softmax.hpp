@@ -52,7 +52,7 @@ double exp_row(const T* x, A m, A* e, index_t n) {
     A part = 0;
     PLUME_SIMD_SUM(part)
     for (index_t i = begin; i < end; ++i) {
-      const A v = math::exp(static_cast<A>(x[i]) - m);
+      const A v = math::exp_below(static_cast<A>(x[i]) - m);
       e[i] = v;
       part += v;
     }

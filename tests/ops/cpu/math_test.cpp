@@ -81,6 +81,19 @@ TEST_CASE("math::exp") {
   CHECK(std::isnan(math::exp(not_a_number)));
 }
 
+TEST_CASE("math::exp_below") {
+  const Worst worst =
+      sweep([](float x) { return math::exp_below(x > 88.0F ? 88.0F : x); },
+            [](double x) { return x < -87.33F ? 0.0 : std::exp(x > 88.0 ? 88.0 : x); });
+  CHECK(worst.relative <= 1.2e-7);
+  CHECK(worst.subnormal == 0);
+  CHECK(worst.special == 0);
+  CHECK(math::exp_below(0.0F) == 1.0F);
+  CHECK(math::exp_below(-87.4F) == 0.0F);
+  CHECK(math::exp_below(-infinity) == 0.0F);
+  CHECK(std::isnan(math::exp_below(not_a_number)));
+}
+
 TEST_CASE("math::log") {
   const Worst worst =
       sweep([](float x) { return math::log(x); }, [](double x) { return std::log(x); });
