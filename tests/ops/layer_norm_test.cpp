@@ -31,6 +31,19 @@ OP_TEST("layer_norm") {
       {shifted, random({64}), random({64}, 1)}, f, definition,
       {.forward = {1e-3, 1e-3}, .gradient_in_float = {1e-3, 1e-3}});  // the input has 6e-5 in float
 
+  // The bias alone is trained: its gradient needs dy, and x is let go.
+  const Tensor<double> frozen = random({3, 6});
+  op.check(
+      {random({6})},
+      [&](const auto& b) {
+        using T = typename std::decay_t<decltype(b[0])>::value_type;
+        const Tensor<T> in = frozen.cast<T>().clone();
+        const auto y = layer_norm(constant(in), constant(ones<T>({6})), b[0]);
+        CHECK(in.unique());
+        return y;
+      },
+      [&](const auto& b) { return definition::layer_norm(frozen, ones<double>({6}), b[0], 1e-5); });
+
   op.check_forward_in<bfloat16>({random({3, 37}), random({37}), random({37}, 1)}, f, definition,
                                 forward_bfloat16);
   op.check_forward_in<half>({random({3, 37}), random({37}), random({37}, 1)}, f, definition,
