@@ -7,7 +7,8 @@
 // launchers live in namespace plume::kernels, take raw device pointers, sizes and a stream, and
 // need nothing else of Plume.
 //
-// Both worlds may meet in one program (the tests, built with CUDA), so each has an inline namespace.
+// Both worlds may meet in one program (the tests, built with CUDA), so each has an inline
+// namespace.
 //
 // Conventions: sizes are 64-bit; a launcher with nothing to do launches nothing; outputs are
 // overwritten; arithmetic happens in accumulate_t<T> (float for 16-bit types, T otherwise).

@@ -270,6 +270,7 @@ void check(int error, const char* what) {
 
 Stream stream_for(const void* pointer) {
   int device = 0;
+  if (inventory().count == 0) const CurrentDevice throws_device_error(0);
   if (inventory().count > 1 && pointer != nullptr) {
     cudaPointerAttributes attributes{};
     check(cudaPointerGetAttributes(&attributes, pointer), "pointer");

@@ -17,6 +17,7 @@
 
 #include "fiber.hpp"
 #include "memory.hpp"
+#include "observed.hpp"
 #include "types.hpp"
 
 // What a kernel reads. constinit: without it every access would pass through an initialisation
@@ -55,6 +56,7 @@ struct Thread {
   const char* file = "";
   int line = 0;
   std::uint64_t result = 0;  // of its last warp operation
+  std::uint64_t warp_syncs = 0;
 };
 
 /// A warp operation that some lanes have entered.
@@ -92,7 +94,9 @@ class Block {
     last_warp_ = (count_ + 31) / 32;  // none
     make_all_ready();
     running() = this;
+    observed.in_kernel = true;
     switch_from(launcher_);
+    observed.in_kernel = false;
     running() = nullptr;
 
     if (returned_ < count_) {  // some stacks hold the frames of an unfinished kernel
@@ -102,6 +106,8 @@ class Block {
       if (error != nullptr) std::rethrow_exception(error);
       throw Error("divergent synchronisation: " + waits);
     }
+    const std::string report = take_report != nullptr ? take_report() : std::string();
+    if (!report.empty()) throw Error(report);
     const std::string overrun = shared.check();
     if (!overrun.empty()) throw Error(overrun);
   }
@@ -127,11 +133,15 @@ class Block {
       }
       vote_result_ = votes_;
       waiting_ = votes_ = 0;
+      ++observed.barriers;
       make_all_ready();
     }
     switch_from(current_->context);
     return vote_result_;
   }
+
+  /// The current thread has passed a __syncwarp.
+  void passed_warp_sync() noexcept { observed.warp_syncs = ++current_->warp_syncs; }
 
   /// Meets the other lanes of `mask`. Shuffles give the source lane, votes a value of 0 or 1.
   std::uint64_t warp(const char* what, std::uint32_t mask, std::uint64_t value, int source,
@@ -140,7 +150,7 @@ class Block {
  private:
   static void fiber_main() {
     entered_fiber(&running()->launcher_);
-    threadIdx = running()->current_->index;
+    running()->show_current();
     for (;;) {
       Block& block = *running();
       bool failed = false;
@@ -167,13 +177,23 @@ class Block {
     }
     returned_ = waiting_ = votes_ = 0;
     error_ = nullptr;
+    observed.block = (std::uint64_t{blockIdx.z} * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    observed.barriers = 0;
+    ++observed.block_run;
     shared.start(shared_bytes);
     warps_.resize((count_ + 31) / 32);
     for (auto& warp : warps_) warp.clear();
     for (unsigned i = 0; i < count_; ++i) {
       threads_[i]->index = {i % dims.x, i / dims.x % dims.y, i / dims.x / dims.y};
       threads_[i]->linear = i;
+      threads_[i]->warp_syncs = 0;
     }
+  }
+
+  void show_current() const noexcept {
+    threadIdx = current_->index;
+    observed.thread = current_->linear;
+    observed.warp_syncs = current_->warp_syncs;
   }
 
   /// The current thread is at the end of the kernel.
@@ -232,7 +252,7 @@ class Block {
     }
     if (to == &self) return;  // the last to arrive is also the next to go
     switch_context(self, *to);
-    if (&self != &launcher_) threadIdx = current_->index;
+    if (&self != &launcher_) show_current();
   }
 
   /// If every lane of the mask that still runs has arrived: gives each its result, makes it ready.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fiber.hpp"
+#include "observed.hpp"
 
 namespace plume::simt {
 
@@ -102,6 +103,15 @@ class DeviceMemory {
     return key <= it->first + it->second.bytes ? &*it : nullptr;
   }
 
+  /// The allocation that `p` lies in or in whose guards it lies, or null.
+  [[nodiscard]] const std::pair<unsigned char* const, Piece>* near(const void* p) const {
+    auto* byte = static_cast<unsigned char*>(const_cast<void*>(p));
+    auto it = pieces_.upper_bound(byte + guard_bytes);
+    if (it == pieces_.begin()) return nullptr;
+    --it;
+    return byte < it->first + it->second.bytes + guard_bytes ? &*it : nullptr;
+  }
+
   [[nodiscard]] std::size_t live() const noexcept { return pieces_.size(); }
 
  private:
@@ -135,6 +145,7 @@ class SharedMemory {
     for (const Piece& piece : pieces_) {
       if (piece.key == key) return piece.data;
     }
+    const NotObserved scope;
     total_ += bytes;
     const std::size_t start = (used_ + guard_bytes + 127) / 128 * 128;
     if (total_ > limit || start + bytes + guard_bytes > buffer_.size()) {
@@ -151,6 +162,19 @@ class SharedMemory {
     return data;
   }
 
+  struct Piece {
+    const void* key;
+    unsigned char* data;
+    std::size_t bytes;
+    const char* name;
+  };
+  [[nodiscard]] const std::vector<Piece>& pieces() const noexcept { return pieces_; }
+  /// Is `p` in the memory that pieces are cut from?
+  [[nodiscard]] bool contains(const void* p) const noexcept {
+    const auto* byte = static_cast<const unsigned char*>(p);
+    return byte >= buffer_.data() && byte < buffer_.data() + buffer_.size();
+  }
+
   /// "" or which piece was overrun.
   [[nodiscard]] std::string check() const {
     for (const Piece& piece : pieces_) {
@@ -162,12 +186,6 @@ class SharedMemory {
   }
 
  private:
-  struct Piece {
-    const void* key;
-    unsigned char* data;
-    std::size_t bytes;
-    const char* name;
-  };
   std::vector<unsigned char> buffer_;
   std::vector<Piece> pieces_;
   std::size_t used_ = 0;

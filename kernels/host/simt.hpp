@@ -132,6 +132,7 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   const std::string problem = detail::launch_problem(grid, block, shared_bytes);
   if (!problem.empty()) throw Error(where() + problem);
   if (detail::Block::running() != nullptr) throw Error(where() + "launched from inside a kernel");
+  ++detail::observed.launch;
   try {
     int position = 0;
     if (options().check_pointers) (detail::check_pointer(arguments, position++, false), ...);
@@ -179,8 +180,10 @@ class DeviceArray {
 namespace plume::simt::detail {
 template <class T, class F>
 T exchange(T* address, F f) {
+  observed.atomic = true;
   const T old = *address;
   *address = f(old);
+  observed.atomic = false;
   return old;
 }
 }  // namespace plume::simt::detail

@@ -161,7 +161,9 @@ inline int __all_sync(unsigned mask, int predicate, PLUME_SIMT_HERE) {
                                                 line) == 0;
 }
 inline void __syncwarp(unsigned mask = 0xffffffffU, PLUME_SIMT_HERE) {
-  plume::simt::detail::this_block().warp("__syncwarp", mask, 0, 0, true, file, line);
+  auto& block = plume::simt::detail::this_block();
+  block.warp("__syncwarp", mask, 0, 0, true, file, line);
+  block.passed_warp_sync();
 }
 
 inline void __syncthreads(PLUME_SIMT_HERE) {

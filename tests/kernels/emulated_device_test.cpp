@@ -1,9 +1,10 @@
-// cuda:0 without a GPU: the library plume::cuda with host SIMT in the place of CUDA. The very dispatch and
-// kernels of kernels/*.cu, for float, serve tensors that say they live on cuda:0. Their memory starts as
-// NaN, has guards, and only kernels may be given it, so a missing or misplaced device path shows.
+// cuda:0 without a GPU: the library plume::cuda with host SIMT in the place of CUDA. The very
+// dispatch and kernels of kernels/*.cu, for float, serve tensors that say they live on cuda:0.
+// Their memory starts as NaN, has guards, and only kernels may be given it, so a missing or
+// misplaced device path shows.
 //
-// With PLUME_EMULATED_DEVICE=1 in the environment the device is there from the start of the program, and
-// the op suite, which runs on every device it finds, runs on it too.
+// With PLUME_EMULATED_DEVICE=1 in the environment the device is there from the start of the
+// program, and the op suite, which runs on every device it finds, runs on it too.
 #define PLUME_LIBRARY emulated_library
 #define PLUME_FOR_FLOATING(f) f(float)
 #include "kernels/elementwise.cu"
