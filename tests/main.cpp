@@ -1,7 +1,7 @@
 // The main of every test program. A filter that selects no test case is a mistake, never a success.
 #define DOCTEST_CONFIG_IMPLEMENT
-#include <cstdio>
 #include <doctest/doctest.h>
+#include <cstdio>
 
 namespace {
 

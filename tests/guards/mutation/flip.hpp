@@ -35,7 +35,8 @@ struct At {
 inline At at(int line) {
   static const char* const chosen = std::getenv("PLUME_MUTANT");
   if (chosen != nullptr && chosen == std::to_string(line)) return {Effect::subtract, Effect::add};
-  if (chosen != nullptr && chosen == std::to_string(line) + "x") return {Effect::drop, Effect::drop};
+  if (chosen != nullptr && chosen == std::to_string(line) + "x")
+    return {Effect::drop, Effect::drop};
   return {Effect::add, Effect::subtract};
 }
 

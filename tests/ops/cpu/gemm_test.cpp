@@ -102,7 +102,7 @@ void check(index_t m, index_t n, index_t k, Layout la, Layout lb, Layout lc, dou
   Operand<TC> c(m, n, lc, 3);
   const Operand<TC> before = c;
   kernel::gemm<TC, TA, TB>(m, n, k, static_cast<R>(alpha), a.in(), b.in(), static_cast<R>(beta),
-                        c.out());
+                           c.out());
   CHECK(error(m, n, k, alpha, a, b, beta, before, c) <= 1.0);
 
   // Nothing else is written.
@@ -270,13 +270,13 @@ TEST_CASE_TEMPLATE("batched_gemm equals gemm, bit for bit", T, float, double, bf
     const Operand<T> before = expected;
     for (index_t i = 0; i < s.batch; ++i) {
       kernel::gemm<T>(s.m, s.n, s.k, R(1), a.in().at(i * s.m, 0), b.in(), R(1),
-                   expected.out().at(i * s.m, 0));
+                      expected.out().at(i * s.m, 0));
     }
     for (const int threads : {1, 2, 3}) {
       const Threads scope(threads);
       Operand<T> c = before;
       kernel::batched_gemm<T>(s.batch, s.m, s.n, s.k, R(1), a.in(), s.m * s.k, b.in(), 0, R(1),
-                           c.out(), s.m * s.n);
+                              c.out(), s.m * s.n);
       CHECK(std::memcmp(expected.data.data(), c.data.data(), sizeof(T) * c.data.size()) == 0);
     }
   }
@@ -287,15 +287,17 @@ TEST_CASE_TEMPLATE("packed panels and the micro-kernel, as a fused kernel uses t
   constexpr index_t rows = kernel::tile_rows<R> + 1, cols = kernel::tile_cols<R> + 3, depth = 19;
   const Operand<R> a(rows, depth, Layout::spread, 1);
   const Operand<R> b(depth, cols, Layout::col_major, 2);
-  std::vector<R> pa(static_cast<std::size_t>(kernel::packed_size<kernel::tile_rows<R>>(rows, depth)));
-  std::vector<R> pb(static_cast<std::size_t>(kernel::packed_size<kernel::tile_cols<R>>(cols, depth)));
+  std::vector<R> pa(
+      static_cast<std::size_t>(kernel::packed_size<kernel::tile_rows<R>>(rows, depth)));
+  std::vector<R> pb(
+      static_cast<std::size_t>(kernel::packed_size<kernel::tile_cols<R>>(cols, depth)));
   kernel::pack_a(rows, depth, a.data.data(), a.row_stride, a.col_stride, pa.data());
   kernel::pack_b(cols, depth, b.data.data(), b.row_stride, b.col_stride, pb.data());
   std::vector<R> tile(static_cast<std::size_t>(kernel::tile_rows<R> * kernel::tile_cols<R>));
   for (index_t i = 0; i < rows; i += kernel::tile_rows<R>) {
     for (index_t j = 0; j < cols; j += kernel::tile_cols<R>) {
-      kernel::multiply_panels(kernel::tile_rows<R>, depth, pa.data() + i * depth, pb.data() + j * depth,
-                           kernel::tile_cols<R>, tile.data());
+      kernel::multiply_panels(kernel::tile_rows<R>, depth, pa.data() + i * depth,
+                              pb.data() + j * depth, kernel::tile_cols<R>, tile.data());
       for (index_t r = 0; r < kernel::tile_rows<R>; ++r) {
         for (index_t c = 0; c < kernel::tile_cols<R>; ++c) {
           double want = 0.0;
