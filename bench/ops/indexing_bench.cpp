@@ -4,6 +4,7 @@
 #include "plume/ops/broadcast_to.hpp"
 #include "plume/ops/concat.hpp"
 #include "plume/ops/embedding.hpp"
+#include "plume/ops/gather.hpp"
 #include "plume/ops/permute.hpp"
 #include "plume/ops/reshape.hpp"
 #include "plume/ops/slice.hpp"
@@ -63,7 +64,7 @@ const bool registered = [] {
         return concat({a, b}, 1);
       },
       [](const auto& a, const auto& b) {
-        return definition::concat(a.unsqueeze(0), b.unsqueeze(0)).squeeze(0);
+        return definition::concat(a.unsqueeze(-1), b.unsqueeze(-1)).squeeze(-1);
       },
       "8192x1024,twice")
       .forward(moves(2 * mib64))
@@ -81,6 +82,15 @@ const bool registered = [] {
       .check_items(0)
       .forward(moves(2 * mib64))
       .backward(moves(3 * mib64 + bytes({V, D})));  // the gradient is cleared first
+
+  Tensor<std::int64_t> index(Shape{N, 512});
+  for (index_t i = 0; i < index.numel(); ++i) index.data()[i] = generator.below(D);
+  Bench(
+      "gather", {normal(large)}, [index](const auto& x) { return gather(x, 1, index); },
+      [index](const auto& x) { return definition::gather(x, 1, index); }, "8192x2048,512")
+      .check_items(0)
+      .forward(moves(bytes({N, 512}) * 4))  // an index is eight bytes
+      .backward(moves(bytes({N, 512}) * 4 + mib64));
   return true;
 }();
 

@@ -1,9 +1,10 @@
-// matmul and linear: bound by the multipliers, so held against the FMA peak.
+// matmul, linear and patch_embedding: bound by the multipliers, so held against the FMA peak.
 
 #include "bench/peers.hpp"
 #include "bench/support.hpp"
 #include "plume/ops/linear.hpp"
 #include "plume/ops/matmul.hpp"
+#include "plume/ops/patch_embedding.hpp"
 
 namespace plume::bench {
 namespace {
@@ -57,6 +58,15 @@ const bool registered = [] {
   add_linear(257, 1024, 1024);     // an image of ViT-L/14
   add_linear(32, 50272, 768);      // logits of a small batch
   add_thin_linear(1, 8192, 2048);  // a token being generated
+
+  const double patches = flops(8 * 256, 1024, 3 * 14 * 14);  // eight pictures into ViT-L/14
+  Bench("patch_embedding",
+        {normal({8, 3, 224, 224}).frozen(), normal({1024, 3, 14, 14}).whole(),
+         normal({1024}).whole()},
+        PLUME_OP(patch_embedding))
+      .check_items(1)
+      .forward(computes(patches))
+      .backward(computes(patches));
   return true;
 }();
 

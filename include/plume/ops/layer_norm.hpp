@@ -92,6 +92,41 @@ void layer_norm_row(const T* x, const T* w, const T* b, T* y, A* mean, A* rstd, 
   }
 }
 
+// dx (null: not wanted) and what the row adds to dw and db (null: not wanted).
+template <class T, class A>
+void layer_norm_backward_row(const T* dy, const T* x, const T* w, A mean, A rstd, T* dx, A* dw,
+                             A* db, index_t D) {
+  A mean_g = 0;
+  A mean_gx = 0;
+  if (dx != nullptr) {
+    PLUME_SIMD_SUM(mean_g, mean_gx)
+    for (index_t i = 0; i < D; ++i) {
+      const A g = static_cast<A>(dy[i]) * static_cast<A>(w[i]);
+      mean_g += g;
+      mean_gx += g * ((static_cast<A>(x[i]) - mean) * rstd);
+    }
+    mean_g /= static_cast<A>(D);
+    mean_gx /= static_cast<A>(D);
+  }
+  const auto each = [=]<bool want_dx, bool want_sums>() {
+    PLUME_SIMD
+    for (index_t i = 0; i < D; ++i) {
+      const A xhat = (static_cast<A>(x[i]) - mean) * rstd;
+      const A out = static_cast<A>(dy[i]);
+      if constexpr (want_dx) {
+        dx[i] = static_cast<T>(rstd * (out * static_cast<A>(w[i]) - mean_g - xhat * mean_gx));
+      }
+      if constexpr (want_sums) {
+        dw[i] += out * xhat;
+        db[i] += out;
+      }
+    }
+  };
+  if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
+  if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
+  if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
+}
+
 }  // namespace detail
 
 /// y [.., D] of x [.., D]. `b` may be undefined. Fills `saved` where given.
@@ -114,11 +149,11 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b 
   A* mean = stats.mean.data();
   A* rstd = stats.rstd.data();
   if (x.device().is_cpu()) {
+    const bool streaming = kernel::streams<T>(N * D);
     parallel_for(N, 2 * D, [=](index_t begin, index_t end) {
-      for (index_t n = begin; n < end; ++n) {
-        detail::layer_norm_row(px + n * D, pw, pb, py + n * D, mean + n, rstd + n, D,
-                               static_cast<A>(eps));
-      }
+      kernel::write_rows(py, begin, end, D, streaming, [=](index_t n, T* to) {
+        detail::layer_norm_row(px + n * D, pw, pb, to, mean + n, rstd + n, D, static_cast<A>(eps));
+      });
     });
   } else {
     layer_norm_forward_cuda<T>(px, pw, pb, py, mean, rstd, N, D, eps);
@@ -161,40 +196,11 @@ LayerNormGrads<T> layer_norm_backward(const Tensor<T>& dy, const Tensor<T>& x, c
     layer_norm_backward_cuda<T>(px, pw, mean, rstd, pg, pdx, out.dw.data(), out.db.data(), N, D);
     return out;
   }
-  detail::rows_with_sums<T, 2>(N, D, 3 * D, {out.dw.data(), out.db.data()},
-                               [=](index_t n, const std::array<A*, 2>& sums) {
-                                 const T* xr = px + n * D;
-                                 const T* gr = pg + n * D;
-                                 const A mu = mean[n];
-                                 const A r = rstd[n];
-                                 if (pdx != nullptr) {
-                                   A sum_g = 0;
-                                   A sum_gx = 0;
-                                   PLUME_SIMD_SUM(sum_g, sum_gx)
-                                   for (index_t i = 0; i < D; ++i) {
-                                     const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
-                                     sum_g += g;
-                                     sum_gx += g * ((static_cast<A>(xr[i]) - mu) * r);
-                                   }
-                                   const A mean_g = sum_g / static_cast<A>(D);
-                                   const A mean_gx = sum_gx / static_cast<A>(D);
-                                   T* dxr = pdx + n * D;
-                                   PLUME_SIMD
-                                   for (index_t i = 0; i < D; ++i) {
-                                     const A xhat = (static_cast<A>(xr[i]) - mu) * r;
-                                     const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
-                                     dxr[i] = static_cast<T>(r * (g - mean_g - xhat * mean_gx));
-                                   }
-                                 }
-                                 if (A* const dw = sums[0]; dw != nullptr) {
-                                   A* const db = sums[1];
-                                   PLUME_SIMD
-                                   for (index_t i = 0; i < D; ++i) {
-                                     const A g = static_cast<A>(gr[i]);
-                                     dw[i] += g * ((static_cast<A>(xr[i]) - mu) * r);
-                                     db[i] += g;
-                                   }
-                                 }
+  detail::rows_with_sums<T, 2>(N, D, 3 * D, pdx, {out.dw.data(), out.db.data()},
+                               [=](index_t n, T* dxr, const std::array<A*, 2>& sums) {
+                                 detail::layer_norm_backward_row(pg + n * D, px + n * D, pw,
+                                                                 mean[n], rstd[n], dxr, sums[0],
+                                                                 sums[1], D);
                                });
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "plume/core/tensor.hpp"
 #include "plume/ops/cpu/math.hpp"
+#include "plume/ops/cpu/streaming.hpp"
 
 namespace plume {
 
@@ -58,6 +59,9 @@ void require_cpu(std::string_view op, const Tensor<T>& x) {
 
 }  // namespace detail
 
+// With PLUME_FLATTEN f becomes part of the loop whatever its size: a call in it would keep it scalar.
+#define PLUME_FLATTEN __attribute__((flatten))
+
 /// y[i] = f(x[i]) on the CPU. cost: nanoseconds per element, roughly.
 template <Floating T, class F>
 Tensor<T> map(std::string_view op, const Tensor<T>& x, F f, index_t cost = 1) {
@@ -66,20 +70,25 @@ Tensor<T> map(std::string_view op, const Tensor<T>& x, F f, index_t cost = 1) {
   Tensor<T> y(x.shape());
   T* const py = y.data();
   const T* const px = x.data();
+  const bool streaming = kernel::streams<T>(y.numel());
+  const auto contiguous = [f](T* out, const T* in, index_t n) PLUME_FLATTEN {
+    PLUME_SIMD
+    for (index_t i = 0; i < n; ++i) out[i] = static_cast<T>(f(static_cast<A>(in[i])));
+  };
   strided_loop<2>(x.shape(), {y.strides(), x.strides()}, cost,
                   [=](index_t n, const auto& offset, const auto& step) {
                     T* out = py + offset[0];
                     const T* in = px + offset[1];
-                    if (step[1] == 1) {
-                      PLUME_SIMD
-                      for (index_t i = 0; i < n; ++i)
-                        out[i] = static_cast<T>(f(static_cast<A>(in[i])));
+                    const index_t s = step[1];
+                    if (s == 1) {
+                      kernel::write_elements(out, n, streaming,
+                                             [&](T* to, index_t begin, index_t end) {
+                                               contiguous(to, in + begin, end - begin);
+                                             });
                       return;
                     }
-                    const index_t s = step[1];
-                    for (index_t i = 0; i < n; ++i) {
+                    for (index_t i = 0; i < n; ++i)
                       out[i] = static_cast<T>(f(static_cast<A>(in[i * s])));
-                    }
                   });
   return y;
 }
@@ -96,32 +105,40 @@ Tensor<T> map(std::string_view op, const Tensor<T>& a, const Tensor<T>& b, F f, 
   T* const py = y.data();
   const T* const pa = a.data();
   const T* const pb = b.data();
-  strided_loop<3>(shape,
-                  {y.strides(), broadcast_strides(a.shape(), a.strides(), shape),
-                   broadcast_strides(b.shape(), b.strides(), shape)},
-                  cost, [=](index_t n, const auto& offset, const auto& step) {
-                    T* out = py + offset[0];
-                    const T* u = pa + offset[1];
-                    const T* v = pb + offset[2];
-                    if (step[1] == 1 && step[2] == 1) {
-                      PLUME_SIMD
-                      for (index_t i = 0; i < n; ++i) {
-                        out[i] = static_cast<T>(f(static_cast<A>(u[i]), static_cast<A>(v[i])));
-                      }
-                    } else if (step[1] == 1 && step[2] == 0) {
-                      const A c = static_cast<A>(*v);
-                      PLUME_SIMD
-                      for (index_t i = 0; i < n; ++i)
-                        out[i] = static_cast<T>(f(static_cast<A>(u[i]), c));
-                    } else {
-                      const index_t su = step[1];
-                      const index_t sv = step[2];
-                      for (index_t i = 0; i < n; ++i) {
-                        out[i] =
-                            static_cast<T>(f(static_cast<A>(u[i * su]), static_cast<A>(v[i * sv])));
-                      }
-                    }
-                  });
+  const bool streaming = kernel::streams<T>(y.numel());
+  const auto contiguous = [f](T* out, const T* u, const T* v, index_t n) PLUME_FLATTEN {
+    PLUME_SIMD
+    for (index_t i = 0; i < n; ++i) {
+      out[i] = static_cast<T>(f(static_cast<A>(u[i]), static_cast<A>(v[i])));
+    }
+  };
+  const auto with_constant = [f](T* out, const T* u, A c, index_t n) PLUME_FLATTEN {
+    PLUME_SIMD
+    for (index_t i = 0; i < n; ++i) out[i] = static_cast<T>(f(static_cast<A>(u[i]), c));
+  };
+  strided_loop<3>(
+      shape,
+      {y.strides(), broadcast_strides(a.shape(), a.strides(), shape),
+       broadcast_strides(b.shape(), b.strides(), shape)},
+      cost, [=](index_t n, const auto& offset, const auto& step) {
+        T* out = py + offset[0];
+        const T* u = pa + offset[1];
+        const T* v = pb + offset[2];
+        const index_t su = step[1], sv = step[2];
+        if (su == 1 && (sv == 1 || sv == 0)) {
+          kernel::write_elements(out, n, streaming, [&](T* to, index_t begin, index_t end) {
+            if (sv == 1) {
+              contiguous(to, u + begin, v + begin, end - begin);
+            } else {
+              with_constant(to, u + begin, static_cast<A>(*v), end - begin);
+            }
+          });
+          return;
+        }
+        for (index_t i = 0; i < n; ++i) {
+          out[i] = static_cast<T>(f(static_cast<A>(u[i * su]), static_cast<A>(v[i * sv])));
+        }
+      });
   return y;
 }
 

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "plume/ops/rows.hpp"
 #include "plume/ops/sum.hpp"
 
 namespace plume {
@@ -33,12 +34,8 @@ Tensor<T> max(const Tensor<T>& x, const Dims& axes = {}, bool keep_dims = false)
   if (reduction.count == 0) fail<ShapeError>("max", "at least one element to reduce", x.shape());
   using A = accumulate_t<T>;
   const Tensor<T> y = detail::reduce_rows(x, reduction, [](const T* row, index_t n) {
-    A most = static_cast<A>(row[0]);
-    for (index_t i = 0; i < n; ++i) {
-      const A v = static_cast<A>(row[i]);
-      most = (v > most || v != v) && most == most ? v : most;
-    }
-    return most;
+    const A nans = detail::sum_row<A>(row, n, [](A v) { return v != v ? A{1} : A{0}; });
+    return nans > 0 ? std::numeric_limits<A>::quiet_NaN() : detail::max_row<A>(row, n);
   });
   return keep_dims ? y.reshape(reduction.kept_ones) : y;
 }
@@ -48,12 +45,33 @@ template <Floating T>
 Tensor<T> max_backward(const Tensor<T>& dy, const Tensor<T>& x, const Tensor<T>& y,
                        const Dims& axes) {
   const Reduction reduction("max_backward", x.shape(), axes);
-  const Tensor<T> is_max = map("max_backward", x, y.reshape(reduction.kept_ones),
-                               [](auto v, auto most) { return decltype(v)(v == most ? 1 : 0); });
-  const Tensor<T> share =
-      map("max_backward", dy.reshape(reduction.kept_ones), sum(is_max, axes, true),
-          [](auto g, auto count) { return g / count; });
-  return map("max_backward", is_max, share, [](auto one, auto g) { return one * g; });
+  using A = accumulate_t<T>;
+  detail::require_cpu("max_backward", x);
+  const Tensor<T> rows = (reduction.trailing ? x : x.permute(reduction.order)).contiguous();
+  const Tensor<T> most = y.reshape(reduction.kept).contiguous();
+  const Tensor<T> g = dy.reshape(reduction.kept).contiguous();
+  Tensor<T> dx(rows.shape());
+  const index_t n = reduction.count;
+  const T *px = rows.data(), *py = most.data(), *pg = g.data();
+  T* const pdx = dx.data();
+  const bool streaming = kernel::streams<T>(dx.numel());
+  parallel_for(g.numel(), n + 1, [=](index_t begin, index_t end) {
+    kernel::write_rows(pdx, begin, end, n, streaming, [=](index_t r, T* to) {
+      const T* row = px + r * n;
+      const A m = static_cast<A>(py[r]);
+      const A places = detail::sum_row<A>(row, n, [m](A v) { return v == m ? A{1} : A{0}; });
+      const A share = static_cast<A>(pg[r]) / places;
+      const A rest = places == 0 ? std::numeric_limits<A>::quiet_NaN() : A{0};  // m is NaN
+      PLUME_SIMD
+      for (index_t i = 0; i < n; ++i) {
+        to[i] = static_cast<T>(static_cast<A>(row[i]) == m ? share : rest);
+      }
+    });
+  });
+  if (reduction.trailing) return dx;
+  Dims back = reduction.order;
+  for (int k = 0; k < back.rank(); ++k) back[static_cast<int>(reduction.order[k])] = k;
+  return dx.permute(back);
 }
 
 template <Floating T>

@@ -43,6 +43,33 @@ void check_rms_norm(const Tensor<T>& x, const Tensor<T>& w) {
   if (!(w.shape() == row)) fail<ShapeError>("rms_norm", cat("weight of shape ", row), w.shape());
 }
 
+// dx (null: not wanted) and what the row adds to dw (null: not wanted).
+template <class T, class A>
+void rms_norm_backward_row(const T* dy, const T* x, const T* w, A rstd, T* dx, A* dw, index_t D) {
+  A mean_gx = 0;
+  if (dx != nullptr) {
+    PLUME_SIMD_SUM(mean_gx)
+    for (index_t i = 0; i < D; ++i) {
+      mean_gx += static_cast<A>(dy[i]) * static_cast<A>(w[i]) * (static_cast<A>(x[i]) * rstd);
+    }
+    mean_gx /= static_cast<A>(D);
+  }
+  const auto each = [=]<bool want_dx, bool want_sums>() {
+    PLUME_SIMD
+    for (index_t i = 0; i < D; ++i) {
+      const A xhat = static_cast<A>(x[i]) * rstd;
+      const A out = static_cast<A>(dy[i]);
+      if constexpr (want_dx) {
+        dx[i] = static_cast<T>(rstd * (out * static_cast<A>(w[i]) - xhat * mean_gx));
+      }
+      if constexpr (want_sums) dw[i] += out * xhat;
+    }
+  };
+  if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
+  if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
+  if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
+}
+
 }  // namespace detail
 
 /// y [.., D] of x [.., D]. Fills `rstd` [N], one per row, where given: what backward needs.
@@ -61,10 +88,10 @@ Tensor<T> rms_norm(const Tensor<T>& x, const Tensor<T>& w, double eps = 1e-6,
   const T* pw = wc.data();
   T* py = y.data();
   A* pr = rstd != nullptr ? rstd->data() : nullptr;
+  const bool streaming = kernel::streams<T>(N * D);
   parallel_for(N, D, [=](index_t begin, index_t end) {
-    for (index_t n = begin; n < end; ++n) {
+    kernel::write_rows(py, begin, end, D, streaming, [=](index_t n, T* yr) {
       const T* xr = px + n * D;
-      T* yr = py + n * D;
       const A square = detail::sum_row<A>(xr, D, [](A v) { return v * v; }) / static_cast<A>(D);
       const A r = A{1} / std::sqrt(square + static_cast<A>(eps));
       if (pr != nullptr) pr[n] = r;
@@ -72,7 +99,7 @@ Tensor<T> rms_norm(const Tensor<T>& x, const Tensor<T>& w, double eps = 1e-6,
       for (index_t i = 0; i < D; ++i) {
         yr[i] = static_cast<T>(static_cast<A>(xr[i]) * r * static_cast<A>(pw[i]));
       }
-    }
+    });
   });
   return y;
 }
@@ -108,30 +135,8 @@ RmsNormGrads<T> rms_norm_backward(const Tensor<T>& dy, const Tensor<T>& x, const
   const A* pr = rstd.data();
   T* pdx = out.dx.data();
   detail::rows_with_sums<T, 1>(
-      N, D, 2 * D, {out.dw.data()}, [=](index_t n, const std::array<A*, 1>& sums) {
-        const T* xr = px + n * D;
-        const T* gr = pg + n * D;
-        const A r = pr[n];
-        if (pdx != nullptr) {
-          A sum_gx = 0;
-          PLUME_SIMD_SUM(sum_gx)
-          for (index_t i = 0; i < D; ++i) {
-            sum_gx += static_cast<A>(gr[i]) * static_cast<A>(pw[i]) * (static_cast<A>(xr[i]) * r);
-          }
-          const A mean_gx = sum_gx / static_cast<A>(D);
-          T* dxr = pdx + n * D;
-          PLUME_SIMD
-          for (index_t i = 0; i < D; ++i) {
-            const A g = static_cast<A>(gr[i]) * static_cast<A>(pw[i]);
-            dxr[i] = static_cast<T>(r * (g - static_cast<A>(xr[i]) * r * mean_gx));
-          }
-        }
-        if (A* const dw = sums[0]; dw != nullptr) {
-          PLUME_SIMD
-          for (index_t i = 0; i < D; ++i) {
-            dw[i] += static_cast<A>(gr[i]) * (static_cast<A>(xr[i]) * r);
-          }
-        }
+      N, D, 2 * D, pdx, {out.dw.data()}, [=](index_t n, T* dxr, const std::array<A*, 1>& sums) {
+        detail::rms_norm_backward_row(pg + n * D, px + n * D, pw, pr[n], dxr, sums[0], D);
       });
   return out;
 }

@@ -64,8 +64,10 @@ Tensor<T> map_rows(const Tensor<T>& a, int axis, index_t cost, Row row) {
   const index_t n = ra.size(-1);
   const T* pa = ra.data();
   T* py = y.data();
+  const bool streaming = kernel::streams<T>(y.numel());
   parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
-    for (index_t r = begin; r < end; ++r) row(pa + r * n, py + r * n, n);
+    kernel::write_rows(py, begin, end, n, streaming,
+                       [=](index_t r, T* to) { row(pa + r * n, to, n); });
   });
   return y.transpose(axis, -1);
 }
@@ -80,17 +82,21 @@ Tensor<T> map_rows(const Tensor<T>& a, const Tensor<T>& b, int axis, index_t cos
   const T* pa = ra.data();
   const T* pb = rb.data();
   T* py = y.data();
+  const bool streaming = kernel::streams<T>(y.numel());
   parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
-    for (index_t r = begin; r < end; ++r) row(pa + r * n, pb + r * n, py + r * n, n);
+    kernel::write_rows(py, begin, end, n, streaming,
+                       [=](index_t r, T* to) { row(pa + r * n, pb + r * n, to, n); });
   });
   return y.transpose(axis, -1);
 }
 
-/// row(n, sums) for every row n < N, where sums[k] are D accumulators to add to; out[k] [D] becomes their
-/// total (null: not wanted; all null: sums[k] is null too). Blocks of rows add up privately, then the blocks
-/// are summed in order: the same bits for every thread count. cost: nanoseconds per row.
+/// row(n, to, sums) for every row n < N: `to` is where row n of y [N, D] goes (null if y is), sums[k] are D
+/// accumulators to add to; out[k] [D] becomes their total (null: not wanted; all null: sums[k] is null too).
+/// Blocks of rows add up privately, then the blocks are summed in order: the same bits for every thread
+/// count. cost: nanoseconds per row.
 template <Floating T, std::size_t K, class Row>
-void rows_with_sums(index_t N, index_t D, index_t cost, const std::array<T*, K>& out, Row row) {
+void rows_with_sums(index_t N, index_t D, index_t cost, T* y, const std::array<T*, K>& out,
+                    Row row) {
   using A = accumulate_t<T>;
   const index_t block = std::max<index_t>(16, (N + 63) / 64);
   const index_t blocks = (N + block - 1) / block;
@@ -98,13 +104,20 @@ void rows_with_sums(index_t N, index_t D, index_t cost, const std::array<T*, K>&
   for (const T* o : out) wanted = wanted || o != nullptr;
   Tensor<A> partial = wanted ? zeros<A>(Shape{static_cast<index_t>(K), blocks, D}) : Tensor<A>{};
   A* const p = partial.data();
+  const bool streaming = y != nullptr && kernel::streams<T>(N * D);
   parallel_for(blocks, block * cost, [=](index_t first, index_t last) {
     for (index_t k = first; k < last; ++k) {
       std::array<A*, K> sums{};
       for (std::size_t s = 0; wanted && s < K; ++s) {
         sums[s] = p + (static_cast<index_t>(s) * blocks + k) * D;
       }
-      for (index_t n = k * block; n < std::min(N, (k + 1) * block); ++n) row(n, sums);
+      const index_t end = std::min(N, (k + 1) * block);
+      if (y == nullptr) {
+        for (index_t n = k * block; n < end; ++n) row(n, y, sums);
+      } else {
+        kernel::write_rows(y, k * block, end, D, streaming,
+                           [&](index_t n, T* to) { row(n, to, sums); });
+      }
     }
   });
   for (std::size_t s = 0; s < K; ++s) {

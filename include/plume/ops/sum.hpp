@@ -57,7 +57,7 @@ Tensor<T> sum(const Tensor<T>& x, const Dims& axes = {}, bool keep_dims = false)
 
 /// `g` summed to `shape`, from which it was broadcast: the gradient of broadcasting.
 template <Floating T>
-Tensor<T> sum_to(const Tensor<T>& g, const Shape& shape) {
+Tensor<T> sum_to(Tensor<T> g, const Shape& shape) {
   if (g.shape() == shape) return g;
   Dims axes;
   const int lead = g.rank() - shape.rank();
