@@ -286,29 +286,62 @@ TEST_CASE("attention: scores of any size stay finite, NaN shows") {
   CHECK(std::isnan(causal(0, 0, 20, 0)));
 }
 
+// What the kernels of this thread work in; the pool does not see it.
+std::size_t scratch_bytes() {
+  std::size_t bytes = 0;
+  for (auto* block = plume::detail::scratch_stack().top; block != nullptr;
+       block = block->previous) {
+    bytes += block->capacity;
+  }
+  return bytes;
+}
+
 TEST_CASE("attention: memory at T = 1024 is below a third of the unfused op's") {
   const index_t T = 1024;
-  const auto q = projected<float>(1, T, 4, 64, 1), k = projected<float>(1, T, 4, 64, 2);
-  const auto v = projected<float>(1, T, 4, 64, 3), dy = projected<float>(1, T, 4, 64, 4);
-  const AttentionOptions options{.causal = true};
-  const auto peak = [](const auto& f) {
-    cpu_memory().reset_peak();
-    const std::size_t before = cpu_memory().stats().total.current;
-    f();
-    return cpu_memory().stats().total.peak - before;
-  };
-  const std::size_t fused = peak([&] {
-    Tensor<float> lse;
-    const auto y = attention(q, k, v, options, &lse);
-    attention_backward(dy, q, k, v, y, lse, options, true, true, true);
-  });
-  const std::size_t stored = peak([&] {
-    Tensor<float> p;
-    const auto y = unfused::attention(q, k, v, options, &p);
-    unfused::attention_backward(dy, q, k, v, p, options);
-  });
-  MESSAGE("peak bytes at T = 1024: fused ", fused, ", unfused ", stored);
-  CHECK(3 * fused <= stored);
+  set_thread_count(1);
+  for (const index_t H : {1, 4}) {
+    const auto q = projected<float>(1, T, H, 64, 1), k = projected<float>(1, T, H, 64, 2);
+    const auto v = projected<float>(1, T, H, 64, 3), dy = projected<float>(1, T, H, 64, 4);
+    const auto peak = [](const auto& f) {
+      release_scratch();
+      cpu_memory().reset_peak();
+      const std::size_t before = cpu_memory().stats().total.current;
+      f();
+      return cpu_memory().stats().total.peak - before + scratch_bytes();
+    };
+    for (const bool causal : {false, true}) {
+      const AttentionOptions options{.causal = causal};
+      Tensor<float> lse, p, y;
+      const std::size_t forward = peak([&] { y = attention(q, k, v, options, &lse); });
+      const std::size_t backward =
+          peak([&] { attention_backward(dy, q, k, v, y, lse, options, true, true, true); });
+      const std::size_t forward_stored =
+          peak([&] { y = unfused::attention(q, k, v, options, &p); });
+      const std::size_t backward_stored =
+          peak([&] { unfused::attention_backward(dy, q, k, v, p, options); }) +
+          static_cast<std::size_t>(p.numel()) * sizeof(float);  // which forward left
+      MESSAGE("peak KiB, H = ", H, ": forward ", forward / 1024, " (unfused ",
+              forward_stored / 1024, "), backward ", backward / 1024, " (unfused ",
+              backward_stored / 1024, ")");
+      CHECK(3 * forward <= forward_stored);
+      CHECK(3 * backward <= backward_stored);
+    }
+  }
+  set_thread_count(0);
+}
+
+TEST_CASE("attention: keeps for backward what the wanted gradients need") {
+  const Inputs in = inputs_of(1, 2, 20, 20, 4);
+  for (int which = 1; which < 8; ++which) {
+    const bool wants_q = (which & 1) != 0, wants_k = (which & 2) != 0, wants_v = (which & 4) != 0;
+    const Var<double> q(in[0].clone(), wants_q), k(in[1].clone(), wants_k);
+    const Var<double> v(in[2].clone(), wants_v);
+    const Var<double> y = attention(q, k, v);
+    CHECK(!q.value().unique());
+    CHECK(!k.value().unique());
+    CHECK(v.value().unique() == !(wants_q || wants_k));  // dv needs neither v nor y
+    CHECK(y.value().unique() == !(wants_q || wants_k));
+  }
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 //
 //   dP = dy v^T    dS = P (dP - sum_c dy y)    dq = scale dS k    dk = scale dS^T q    dv = P^T dy
 //
+// That is five products of T S hd where an op that has stored the probabilities does four.
+//
 // Inputs may be any views, such as [B, T, H, hd] permuted. The result lies as [B, T, H, hd], so that
 // y.permute({0, 2, 1, 3}).reshape({B, T, H * hd}) copies nothing.
 
@@ -265,7 +267,7 @@ AttentionGrads<T> attention_backward(const Tensor<T>& dy, const Tensor<T>& q, co
   if (want_dv) out.dv = detail::heads_inside<T>(k.shape());
 
   // Few heads are cut into pieces by keys, as their shape alone says: each piece has a part of dq.
-  const index_t keys = detail::rows_per_task(S, B * H, 16, kernel::key_block<R>, S);
+  const index_t keys = detail::rows_per_task(S, B * H, 16, 192, S);
   const index_t pieces = keys == 0 ? 1 : (S + keys - 1) / keys;
   const index_t part = kernel::dq_part_size<R>(N, size);
   Tensor<R> dq_parts(Shape{want_dq && pieces > 1 ? B * H * pieces * part : 0});
