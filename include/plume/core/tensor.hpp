@@ -230,7 +230,8 @@ class Tensor {
   /// Every element becomes `value`.
   [[gnu::noinline]] Tensor& fill(T value) {
     if (!device().is_cpu()) {
-      if (!is_contiguous()) fail<ShapeError>("fill", "a contiguous device tensor", "a strided one");
+      // Device kernels write to contiguous memory; a strided view takes a detour through a copy.
+      if (!is_contiguous()) return copy_from(Tensor(shape_, device()).fill(value));
       fill_cuda<T>(data_, numel(), value);
       return *this;
     }
@@ -258,7 +259,7 @@ class Tensor {
     if (!(from.shape_ == shape_)) fail<ShapeError>("add", cat("shape ", shape_), from.shape_);
     require_same_device("add", from);
     if (!device().is_cpu()) {
-      if (!is_contiguous()) fail<ShapeError>("add", "a contiguous device tensor", "a strided one");
+      if (!is_contiguous()) return copy_from(clone().add(from, alpha));
       axpy_cuda<T>(from.contiguous().data(), data_, numel(), static_cast<double>(alpha));
       return *this;
     }

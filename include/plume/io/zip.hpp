@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "plume/io/limits.hpp"
 #include "plume/io/mapped_file.hpp"

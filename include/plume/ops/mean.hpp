@@ -20,6 +20,7 @@ Tensor<T> mean(const Tensor<T>& x, const Dims& axes = {}) {
 /// Mean over `axes` (none: all of them, to a scalar). keep_dims leaves them with size 1.
 template <Floating T>
 Tensor<T> mean(const Tensor<T>& x, const Dims& axes = {}, bool keep_dims = false) {
+  detail::require_defined("mean", x);
   const Reduction reduction("mean", x.shape(), axes);
   return scale(sum(x, axes, keep_dims), 1.0 / static_cast<double>(reduction.count));
 }
