@@ -150,9 +150,9 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
     prefetch_rows(grad.y, least(t + N, queries), least(t + N + 1, queries), size);
     delta[t] = dot_row<R>(grad.dy.at(t, 0).data, grad.y.at(t, 0).data, size);
   }
-  if (want_dq) {
-    for (index_t i = 0; i < lanes * stride; ++i) grad.dq[i] = R(0);
-  }
+  const auto clear = [](R* x, index_t n) {
+    for (index_t i = 0; x != nullptr && i < n; ++i) x[i] = R(0);
+  };
   const auto clear_rows = [&](index_t begin, index_t end) {
     for (index_t s = begin; s < end; ++s) {
       for (index_t c = 0; c < size; ++c) {
@@ -161,6 +161,7 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
       }
     }
   };
+  clear(grad.dq, lanes * stride);
   clear_rows(s_begin, keys.begin);
   clear_rows(keys.end, s_end);
 
@@ -170,10 +171,8 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
     pack_a(depth, size, k.data, k.row_stride, index_t{1}, k_keys);
     if (want_ds) pack_a(depth, size, v.data, v.row_stride, index_t{1}, v_keys);
     if (want_dq) pack_a(size, depth, k.data, index_t{1}, k.row_stride, k_columns);
-    for (index_t i = 0; i < tile_up * width; ++i) {
-      if (want_dk) dk[i] = R(0);
-      if (want_dv) dv[i] = R(0);
-    }
+    clear(dk, tile_up * width);
+    clear(dv, tile_up * width);
     for (index_t t = head.causal ? most(0, s - head.offset) / N * N : 0; t < queries; t += N) {
       const index_t next = s + tile + t / N * ahead;
       prefetch_keys(next, least(next + ahead, keys.end));

@@ -47,7 +47,6 @@ void attention_forward(const AttentionHead<R, T>& head, index_t t_begin, index_t
   const index_t lanes = round_up(queries, W);
   const KeyRange keys = visible_keys(head, t_end);
   const index_t tile = least(key_block<R>, keys.end - keys.begin);
-
   const index_t ahead = parts(tile, parts(queries, N));  // rows of the next tile to fetch per block
 
   const ScratchFrame frame;
