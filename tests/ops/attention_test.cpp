@@ -74,7 +74,7 @@ OP_TEST("attention") {
     }
     const index_t tile = kernel::key_block<float>;
     for (const index_t S : {tile - 1, tile, tile + 1}) {
-      check(op, inputs_of(1, 1, 3, S, 2), options, once);
+      for (const index_t T : {3, 9}) check(op, inputs_of(1, 1, T, S, 2), options, once);
     }
   }
   // Masks and ALiBi, alone and together; a sequence without any key.

@@ -49,6 +49,7 @@ OP_TEST("media_attention") {
   const index_t tile = kernel::key_block<float>;
   for (const index_t L : {index_t{1}, tile - 1, tile, tile + 1}) {
     check(op, inputs_of(1, 1, 4, 2, L, 2), text_time(1, 4, 1, 2), false);
+    check(op, inputs_of(1, 1, 14, 2, L, 2), text_time(1, 14, 1, 11), false);
   }
   check(op, inputs_of(1, 2, 0, 2, 3, 4), images({1, 0}, {}));
   check(op, inputs_of(1, 2, 2, 0, 3, 4), images({1, 2}, {-1, -1}));
