@@ -55,6 +55,7 @@ OP_TEST("attention") {
             {.broadcast = hd == 3, .strides = hd < 4});
     }
   }
+  check(op, inputs_of(1, 2, 3, 4, 0), {});
   // Lengths: none, one, odd, a block of queries and a tile of keys more or less one.
   for (const bool causal : {false, true}) {
     const AttentionOptions options{.causal = causal};
