@@ -247,6 +247,18 @@ TEST_CASE("tokenizer: truncation and padding say what they need") {
   CHECK(plain.decode(Ids{-1, 1 << 30}) == "");
 }
 
+TEST_CASE("tokenizer: a token of the model is found whole only where it is special") {
+  const Folder folder(golden + "neox");
+  Json json = Json::parse(contents(golden + "neox/tokenizer.json"));
+  const TokenId in = json["model"]["vocab"]["in"];
+  json["added_tokens"].push_back({{"id", in}, {"content", "in"}, {"special", false}});
+  folder.write("tokenizer.json", json.dump());
+  Tokenizer tokenizer = Tokenizer::load(folder.path);
+  CHECK(tokenizer.encode("ing").size() == 1);
+  CHECK(tokenizer.add_special("in") == in);
+  CHECK(tokenizer.encode("ing") == Ids{in, tokenizer.id("g").value()});
+}
+
 TEST_CASE("tokenizer: what a file cannot say here is refused by the field's name") {
   CHECK(refused([](Json&) {}) == "");
   const auto set = [](const char* pointer, const Json& value) {
