@@ -56,11 +56,24 @@ void write_support_table(const char* path) {
   std::fclose(file);
 }
 
+/// On a device, an op that says it has a device path must have taken it. Ends the program if not.
+void check_device_paths() {
+  if (!cuda_is_available()) return;
+  for (const OpInfo& op : all_ops) {
+    const test::OpRecord& record = test::op_records()[std::string(op.name)];
+    if (!op.device || record.checks == 0 || record.device) continue;
+    std::fprintf(stderr, "%s: registered with a device path, but every test of it there threw\n",
+                 std::string(op.name).c_str());
+    std::exit(1);
+  }
+}
+
 struct SupportTable : doctest::IReporter {
   explicit SupportTable(const doctest::ContextOptions&) {}
   void report_query(const doctest::QueryData&) override {}
   void test_run_start() override {}
   void test_run_end(const doctest::TestRunStats& stats) override {
+    check_device_paths();
     const char* path = std::getenv("PLUME_OPS_TABLE");
     if (path != nullptr && stats.numTestCasesFailed == 0) write_support_table(path);
   }
