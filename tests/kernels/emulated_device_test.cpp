@@ -26,7 +26,10 @@ Stream stream_for(const void*) { return nullptr; }
 Workspace::Workspace(std::size_t bytes, Stream stream)
     : data_(bytes == 0 ? nullptr : simt::detail::device_memory().allocate(bytes)),
       stream_(stream) {}
-Workspace::~Workspace() { simt::detail::device_memory().release(data_); }
+Workspace::~Workspace() {
+  (void)stream_;  // there is but one
+  simt::detail::device_memory().release(data_);
+}
 
 template <class T>
 void matmul(const MatmulProblem& p, const T* a, const T* b, T* c) {
