@@ -99,14 +99,10 @@ void layer_norm_backward_row(const T* dy, const T* x, const T* w, A mean, A rstd
   A mean_g = 0;
   A mean_gx = 0;
   if (dx != nullptr) {
-    PLUME_SIMD_SUM(mean_g, mean_gx)
-    for (index_t i = 0; i < D; ++i) {
-      const A g = static_cast<A>(dy[i]) * static_cast<A>(w[i]);
-      mean_g += g;
-      mean_gx += g * ((static_cast<A>(x[i]) - mean) * rstd);
-    }
-    mean_g /= static_cast<A>(D);
-    mean_gx /= static_cast<A>(D);
+    const auto g = [=](index_t i) { return static_cast<A>(dy[i]) * static_cast<A>(w[i]); };
+    const auto xhat = [=](index_t i) { return (static_cast<A>(x[i]) - mean) * rstd; };
+    mean_g = sum_terms<A>(D, g) / static_cast<A>(D);
+    mean_gx = sum_terms<A>(D, [=](index_t i) { return g(i) * xhat(i); }) / static_cast<A>(D);
   }
   const auto each = [=]<bool want_dx, bool want_sums>() {
     PLUME_SIMD

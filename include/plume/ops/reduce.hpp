@@ -52,18 +52,35 @@ struct Reduction {
 
 namespace detail {
 
-/// sum of f(x[i]), i < n: runs of 1024 in A, added up in double, so that the error does not grow with n.
-template <class A, class T, class F>
-A sum_row(const T* x, index_t n, F f) {
+/// sum of term(i), i < n: runs of 1024 in A, added up in double, so that the error does not grow with n. Many
+/// sums side by side, so that an addition need not wait for the one before.
+template <class A, class F>
+A sum_terms(index_t n, F term) {
+  constexpr index_t lanes = 32;
   double total = 0;
   for (index_t begin = 0; begin < n; begin += 1024) {
     const index_t end = std::min<index_t>(n, begin + 1024);
-    A part = 0;
-    PLUME_SIMD_SUM(part)
-    for (index_t i = begin; i < end; ++i) part += f(static_cast<A>(x[i]));
-    total += static_cast<double>(part);
+    A sums[lanes] = {};
+    index_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      PLUME_SIMD
+      for (index_t j = 0; j < lanes; ++j) sums[j] += term(i + j);
+    }
+    for (index_t half = lanes / 2; half > 0; half /= 2) {
+      for (index_t j = 0; j < half; ++j) sums[j] += sums[j + half];
+    }
+    A rest = 0;
+    PLUME_SIMD_SUM(rest)
+    for (index_t k = i; k < end; ++k) rest += term(k);
+    total += static_cast<double>(sums[0] + rest);
   }
   return static_cast<A>(total);
+}
+
+/// sum of f(x[i]), i < n.
+template <class A, class T, class F>
+A sum_row(const T* x, index_t n, F f) {
+  return sum_terms<A>(n, [=](index_t i) { return f(static_cast<A>(x[i])); });
 }
 
 /// out[r] = row(x + r * n, n) for the rows of x brought into the order kept, reduced.

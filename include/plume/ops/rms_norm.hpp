@@ -48,10 +48,9 @@ template <class T, class A>
 void rms_norm_backward_row(const T* dy, const T* x, const T* w, A rstd, T* dx, A* dw, index_t D) {
   A mean_gx = 0;
   if (dx != nullptr) {
-    PLUME_SIMD_SUM(mean_gx)
-    for (index_t i = 0; i < D; ++i) {
-      mean_gx += static_cast<A>(dy[i]) * static_cast<A>(w[i]) * (static_cast<A>(x[i]) * rstd);
-    }
+    mean_gx = sum_terms<A>(D, [=](index_t i) {
+      return static_cast<A>(dy[i]) * static_cast<A>(w[i]) * (static_cast<A>(x[i]) * rstd);
+    });
     mean_gx /= static_cast<A>(D);
   }
   const auto each = [=]<bool want_dx, bool want_sums>() {

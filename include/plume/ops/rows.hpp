@@ -9,18 +9,10 @@
 
 namespace plume::detail {
 
-/// sum of f(a[i], b[i]), i < n; accumulates like sum_row of one operand.
+/// sum of f(a[i], b[i]), i < n.
 template <class A, class T, class F>
 A sum_row(const T* a, const T* b, index_t n, F f) {
-  double total = 0;
-  for (index_t begin = 0; begin < n; begin += 1024) {
-    const index_t end = std::min<index_t>(n, begin + 1024);
-    A part = 0;
-    PLUME_SIMD_SUM(part)
-    for (index_t i = begin; i < end; ++i) part += f(static_cast<A>(a[i]), static_cast<A>(b[i]));
-    total += static_cast<double>(part);
-  }
-  return static_cast<A>(total);
+  return sum_terms<A>(n, [=](index_t i) { return f(static_cast<A>(a[i]), static_cast<A>(b[i])); });
 }
 
 /// The largest of x[0..n), -infinity for none. NaN is passed over.
