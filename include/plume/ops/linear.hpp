@@ -78,7 +78,16 @@ Tensor<T> linear_backward_w(const Tensor<T>& dy, const Tensor<T>& x) {
 /// db [N] from dy [.., N].
 template <Floating T>
 Tensor<T> linear_backward_b(const Tensor<T>& dy) {
-  return sum_to(dy, Shape{dy.size(-1)});
+  const index_t N = dy.size(-1);
+  const Tensor<T> rows = dy.contiguous();
+  Tensor<T> db = zeros<T>(Shape{N}, dy.device());
+  if (dy.numel() == 0) return db;
+  if (dy.device().is_cpu()) {
+    detail::sum_columns(rows.data(), db.data(), dy.numel() / N, N);
+  } else {
+    sum_rows_cuda<T>(rows.data(), db.data(), dy.numel() / N, N);
+  }
+  return db;
 }
 
 /// Differentiable in x, w and b (which may be an undefined Var: no bias).
