@@ -54,8 +54,7 @@ inline constexpr std::size_t lane_bytes = 16;
 typedef float Lanes __attribute__((vector_size(lane_bytes), aligned(4), may_alias));
 inline constexpr index_t lane_count = static_cast<index_t>(lane_bytes / sizeof(float));
 
-template <class V>
-void keep(V& value) noexcept {  // the compiler must assume that it was read and changed
+inline void keep(Lanes& value) noexcept {  // the compiler must assume that it was read and changed
 #if defined(__x86_64__)
   __asm__ volatile("" : "+x"(value));
 #else

@@ -48,7 +48,7 @@ TEST_CASE("random: a longer tensor begins like a shorter one; streams differ; st
 TEST_CASE("random: moments and ranges") {
   Generator g(11);
   const index_t n = 200000;
-  const auto moments = [n](const Tensor<double>& x) {
+  const auto moments = [](const Tensor<double>& x) {
     double mean = 0;
     double square = 0;
     for (index_t i = 0; i < n; ++i) mean += x.data()[i] / static_cast<double>(n);

@@ -26,7 +26,8 @@ TEST_CASE("image: the transform gives Pillow's pixels: PNG exactly, JPEG within 
   const io::Json c = io::read_json(folder + "case.json");
   const io::StateDict expected = io::read_weights(folder + "expected.safetensors");
   int files = 0;
-  for (const auto& [name, facts] : c["files"].items()) {
+  for (const auto& [key, facts] : c["files"].items()) {
+    const std::string name = key;
     INFO(name);
     const io::Source file = io::Source::file(folder + "files/" + name);
     const Picture crop = fit(decode(name, file.bytes), facts["size"]);
@@ -51,7 +52,8 @@ TEST_CASE("image: the modes are those in which Pillow opens a file") {
       {"rgb-61x47.png", Mode::rgb}, {"rgba.png", Mode::rgba},       {"la.png", Mode::la},
       {"gray.png", Mode::l},        {"palette.png", Mode::palette}, {"one-bit.png", Mode::one_bit},
       {"gray16.png", Mode::gray16}, {"q90-444.jpg", Mode::rgb}};
-  for (const auto& [name, mode] : modes) {
+  for (const auto& [file, mode] : modes) {
+    const std::string name = file;
     INFO(name);
     CHECK(decode(name, io::Source::file(folder + "files/" + name).bytes).mode == mode);
   }
