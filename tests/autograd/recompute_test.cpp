@@ -30,7 +30,9 @@ Var<double> model(const Case& c, Wrap wrap) {
   const Var<double> shared = tanh(c.outside);
   Var<double> y = c.x;
   for (int i = 0; i < 3; ++i) {
-    y = wrap([&](const Var<double>& h) { return mul(tanh(mul(h, c.w)), exp(scale(shared, 0.3))); },
+    // By value: recompute calls it again after this function has returned.
+    y = wrap([w = c.w, shared](
+                 const Var<double>& h) { return mul(tanh(mul(h, w)), exp(scale(shared, 0.3))); },
              y);
   }
   return sum(mul(y, shared));
@@ -60,7 +62,7 @@ TEST_CASE("recompute: nests") {
   const Case nested;
   const auto a = model(plain, [](const auto& f, const Var<double>& h) { return f(h); });
   const auto b = model(nested, [](const auto& f, const Var<double>& h) {
-    return recompute([&f](const Var<double>& inner) { return recompute(f, inner); }, h);
+    return recompute([f](const Var<double>& inner) { return recompute(f, inner); }, h);
   });
   backward(a);
   backward(b);
