@@ -6,9 +6,10 @@
 //
 //   x [B, T, d]   media [B, M, L, D]   text times [B, T]   gates [1], 0 at first: the block is the identity
 //
-// Text before the first image gets exactly 0 from attention; the feed-forward still acts on it. Where there
-// are more <image> tokens than images the reference masks every key alike, which is the mean of all values;
-// so does this.
+// Which images a token attends to is the mask's to say. Under `immediate`, text before the first image gets
+// exactly 0 from attention; the feed-forward still acts on it. Where there are more <image> tokens than images
+// the reference masks every key alike, which is the mean of all values; so does this. Under `all_previous` the
+// reference does the same with text before the first image: it sees the mean of all values, of later images too.
 
 #include "plume/nn/media_mask.hpp"
 #include "plume/nn/perceiver_resampler.hpp"
@@ -44,12 +45,7 @@ class MaskedCrossAttention : public Module {
         norm(*this, "norm", s.text_width),
         to_q(*this, "to_q", s.text_width, s.heads.inner(), Bias::no),
         to_kv(*this, "to_kv", s.visual_width, 2 * s.heads.inner(), Bias::no),
-        to_out(*this, "to_out", s.heads.inner(), s.text_width, Bias::no) {
-    if (mask != MediaMask::immediate) {
-      fail<ValueError>("masked_cross_attention", "MediaMask::immediate, the only one there is yet",
-                       "all_previous");
-    }
-  }
+        to_out(*this, "to_out", s.heads.inner(), s.text_width, Bias::no) {}
 
   /// Keys and values of all latents, each [B, H, M, L, hd]. They depend on the images alone, so generation
   /// computes them once.
@@ -70,6 +66,13 @@ class MaskedCrossAttention : public Module {
                     const Tensor<std::int64_t>& times) const {
     const ModuleScope scope(name().c_str());
     const Var<T> q = split_heads(to_q(norm(x)), heads);
+    return to_out(merge_heads(mask == MediaMask::immediate ? attend_immediate(q, media, times)
+                                                           : attend_all_previous(q, media, times)));
+  }
+
+ private:
+  static Var<T> attend_immediate(const Var<T>& q, const KeysAndValues& media,
+                                 const Tensor<std::int64_t>& times) {
     const index_t M = media.keys.size(2);
     Tensor<std::int64_t> image(times.shape());
     Tensor<T> unmasked = zeros<T>(Shape{times.size(0), 1, times.size(1), 1});
@@ -87,7 +90,37 @@ class MaskedCrossAttention : public Module {
       const Var<T> average = mean(media.values, {2, 3});  // [B, H, hd]
       y = add(y, mul(reshape(average, {y.size(0), y.size(1), 1, y.size(3)}), constant(unmasked)));
     }
-    return to_out(merge_heads(y));
+    return y;
+  }
+
+  /// Tokens that follow each other with the same time c are one attention over the latents of images 1 .. c.
+  static Var<T> attend_all_previous(const Var<T>& q, const KeysAndValues& media,
+                                    const Tensor<std::int64_t>& times) {
+    const index_t B = q.size(0), H = q.size(1), N = q.size(2), hd = q.size(3);
+    const index_t M = media.keys.size(2), L = media.keys.size(3);
+    if (q.numel() == 0 || M == 0) return constant(zeros<T>(q.shape()));
+    std::vector<Var<T>> sequences;
+    for (index_t b = 0; b < B; ++b) {
+      const auto latents = [&](const Var<T>& x, index_t images) {
+        return reshape(slice(slice(x, 0, b, b + 1), 2, 0, images), {1, H, images * L, hd});
+      };
+      std::vector<Var<T>> runs;
+      for (index_t begin = 0, end = 0; begin < N; begin = end) {
+        const std::int64_t time = times(b, begin);
+        while (end < N && times(b, end) == time) ++end;
+        if (time > 0) {
+          const index_t images = std::min<index_t>(time, M);
+          const Var<T> queries = slice(slice(q, 0, b, b + 1), 2, begin, end);
+          runs.push_back(
+              attention(queries, latents(media.keys, images), latents(media.values, images)));
+        } else {
+          runs.push_back(
+              broadcast_to(mean(latents(media.values, M), {2}, true), {1, H, end - begin, hd}));
+        }
+      }
+      sequences.push_back(concat(runs, 2));
+    }
+    return concat(sequences, 0);
   }
 };
 

@@ -29,19 +29,18 @@ Tensor<std::int64_t> text_times(const Tensor<I>& ids, index_t image_token) {
   return out;
 }
 
-/// The mask of one sequence as text: a row per token, a column per image, '#' where the token looks.
-/// `times` [T]; M images.
-inline std::string draw_mask(const Tensor<std::int64_t>& times, index_t M, MediaMask mask) {
-  std::string out;
-  for (index_t t = 0; t < times.size(0); ++t) {
-    const index_t time = times(t);
-    for (index_t m = 1; m <= M; ++m) {
-      const bool looks = mask == MediaMask::immediate ? m == time : m <= time;
-      out += looks ? '#' : '.';
-    }
-    out += '\n';
-  }
-  return out;
+/// How a token treats an image.
+enum class Look {
+  away,     ///< it is masked
+  attends,  ///< by softmax, with the other images it attends to
+  mean,     ///< every image is masked alike, so the token takes the mean over all of them
+};
+
+/// How a token of text time `time` treats image `image` of 1 .. M.
+inline Look look(MediaMask mask, index_t time, index_t image, index_t M) {
+  const bool immediate = mask == MediaMask::immediate;
+  if (immediate ? time > M : time == 0) return Look::mean;
+  return (immediate ? image == time : image <= time) ? Look::attends : Look::away;
 }
 
 }  // namespace plume::nn
