@@ -4,6 +4,7 @@
 set(PLUME_APT_doctest doctest-dev)
 set(PLUME_APT_Eigen3 libeigen3-dev)
 set(PLUME_APT_nlohmann_json nlohmann-json3-dev)
+set(PLUME_APT_CLI11 libcli11-dev)
 set(PLUME_APT_benchmark libbenchmark-dev)
 set(PLUME_APT_Threads libc6-dev)
 set(PLUME_APT_CUDAToolkit nvidia-cuda-toolkit)

@@ -5,7 +5,7 @@
 
 #include "plume/io/json.hpp"
 #include "plume/io/stored_tensor.hpp"
-#include "tests/support/sha256.hpp"
+#include "plume/io/sha256.hpp"
 
 namespace plume::test {
 
@@ -23,7 +23,7 @@ inline void check_state(const io::StateDict& state, const io::Json& expected) {
     CHECK(std::vector<index_t>(stored.shape().begin(), stored.shape().end()) ==
           tensor["shape"].get<std::vector<index_t>>());
     const std::vector<std::byte> bytes = stored.contiguous_bytes();
-    CHECK(sha256(bytes) == tensor["sha256"].get<std::string>());
+    CHECK(io::sha256(bytes) == tensor["sha256"].get<std::string>());
   }
 }
 

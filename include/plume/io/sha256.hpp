@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace plume::test {
+namespace plume::io {
 
 inline std::string sha256(std::span<const std::byte> message) {
   // The first 32 bits of the fractional parts of the cube roots of the first 64 primes, and of the square
@@ -65,4 +65,4 @@ inline std::string sha256(std::span<const std::byte> message) {
   return hex;
 }
 
-}  // namespace plume::test
+}  // namespace plume::io

@@ -1,0 +1,23 @@
+// flamingo: the application. `flamingo --help` lists its commands, `flamingo COMMAND --help` their options.
+
+#include <iostream>
+
+#include "commands.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app("OpenFlamingo (arXiv 2308.01390): verify, trace, compare.", "flamingo");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "The options of every command");
+  flamingo::add_verify(app);
+  flamingo::add_trace(app);
+  flamingo::add_diff(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    std::cerr << "flamingo: " << error.what() << '\n';
+    return 1;
+  }
+  return flamingo::exit_code;
+}

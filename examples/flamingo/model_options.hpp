@@ -1,0 +1,71 @@
+#pragma once
+// The options by which a command is told which model to open.
+
+#include <CLI/CLI.hpp>
+
+#include "plume/models/open.hpp"
+#include "plume/models/released.hpp"
+#include "plume/text/tokenizer.hpp"
+
+namespace flamingo {
+
+struct ModelOptions {
+  plume::models::FlamingoFiles files;
+  std::string tokenizer, clip, released;
+  plume::index_t every = 1;
+  bool gelu = false;
+
+  void add_to(CLI::App& command) {
+    command.add_option(
+        "--vision", files.vision,
+        "Vision encoder: a folder with open_clip_config.json, or a weight file and --clip");
+    command
+        .add_option("--clip", clip,
+                    "Shape of the vision encoder where no open_clip_config.json says it")
+        ->check(CLI::IsMember({"ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336", "ViT-H-14"}));
+    command.add_flag("--gelu", gelu,
+                     "With --clip: exact GELU (LAION's weights) in place of QuickGELU (OpenAI's)");
+    command.add_option("--lm", files.language, "Language model: a Hugging Face folder");
+    command.add_option("--tokenizer", tokenizer, "Tokenizer folder (default: that of --lm)");
+    command.add_option("--checkpoint", files.checkpoint, "The trainable part: checkpoint.pt");
+    command.add_option("--every", every, "A gated block before every k-th layer")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command.add_option(
+        "--model", released,
+        "A released model, which sets --every and --clip: OpenFlamingo-9B-vitl-mpt7b, ...");
+  }
+
+  [[nodiscard]] plume::text::Tokenizer load_tokenizer() const {
+    return plume::text::Tokenizer::load(tokenizer.empty() ? files.language : tokenizer);
+  }
+
+  /// Sizes the files do not say. Throws ValueError naming an option that is missing.
+  [[nodiscard]] plume::models::FlamingoSizes sizes(const plume::text::Tokenizer& words) const {
+    using plume::models::Activation;
+    using plume::models::ClipVisionSizes;
+    for (const auto& [option, value] :
+         {std::pair{"--vision", &files.vision}, {"--lm", &files.language}}) {
+      if (value->empty()) plume::fail<plume::ValueError>("flamingo", option, "no such option");
+    }
+    plume::models::FlamingoSizes s;
+    s.every = every;
+    std::string shape = clip;
+    if (!released.empty()) {
+      s.every = plume::models::released_model(released).every;
+      shape = "ViT-L-14";
+    }
+    s.vocabulary = words.size();
+    s.image_token = words.image().value();
+    s.endofchunk_token = words.end_of_chunk().value();
+    const Activation activation = gelu ? Activation::gelu : Activation::quick_gelu;
+    if (shape == "ViT-B-32") s.vision = ClipVisionSizes::vit_b_32(activation);
+    if (shape == "ViT-B-16") s.vision = ClipVisionSizes::vit_b_16(activation);
+    if (shape == "ViT-L-14") s.vision = ClipVisionSizes::vit_l_14(activation);
+    if (shape == "ViT-L-14-336") s.vision = ClipVisionSizes::vit_l_14_336(activation);
+    if (shape == "ViT-H-14") s.vision = ClipVisionSizes::vit_h_14(activation);
+    return s;
+  }
+};
+
+}  // namespace flamingo

@@ -1,0 +1,84 @@
+// flamingo trace: the named intermediate values of a forward pass, as a safetensors file.
+
+#include <iostream>
+
+#include "commands.hpp"
+#include "model_options.hpp"
+#include "plume/image/transform.hpp"
+#include "verify/model_case.hpp"
+
+using namespace plume;
+
+namespace flamingo {
+
+namespace {
+
+struct TraceOptions {
+  ModelOptions model;
+  std::string golden_case, prompt, output, precision = "float";
+  std::vector<std::string> images;
+};
+
+/// Pictures as [1, M, 1, 3, S, S].
+template <Floating T>
+Tensor<T> load_images(const std::vector<std::string>& files, index_t side) {
+  Tensor<T> out(Shape{1, static_cast<index_t>(files.size()), 1, 3, side, side});
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const io::Source file = io::Source::file(files[i]);
+    const Tensor<float> x = image::transform(files[i], file.bytes, side);
+    Tensor<T> place = out.select(1, static_cast<index_t>(i));
+    place.copy_from(x.cast<T>().reshape(place.shape()));
+  }
+  return out;
+}
+
+template <Floating T>
+void trace(const TraceOptions& options) {
+  io::StateDict values;
+  const auto observe = [&](const std::string& name, const Tensor<T>& value) {
+    values.add("train." + name, io::StoredTensor(value));
+  };
+  std::map<std::string, std::string> facts{{"precision", std::string(dtype_name<T>())}};
+  if (!options.golden_case.empty()) {
+    const auto model = open_case<T>(options.golden_case);
+    const io::StateDict in = io::read_weights(options.golden_case + "/inputs.safetensors");
+    (void)no_grad([&] { return forward_case<T>(*model, in, observe); });
+    facts["case"] = options.golden_case;
+  } else {
+    const text::Tokenizer words = options.model.load_tokenizer();
+    const auto model = models::open_flamingo<T>(options.model.files, options.model.sizes(words));
+    const text::Ids ids = words.encode(options.prompt);
+    Tensor<std::int64_t> tokens(Shape{1, static_cast<index_t>(ids.size())});
+    std::copy(ids.begin(), ids.end(), tokens.data());
+    const Tensor<T> images = load_images<T>(options.images, model->vision_encoder->sizes.image);
+    (void)no_grad([&] { return (*model)(images, models::TextInput{tokens}, observe); });
+    facts["prompt"] = options.prompt;
+  }
+  io::write_safetensors(options.output, values, facts);
+  std::cout << values.size() << " values written to " << options.output << '\n';
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("trace", "Write the named values of a forward pass to a safetensors file");
+  auto given = std::make_shared<TraceOptions>();
+  auto* golden = command->add_option("--case", given->golden_case,
+                                     "A golden model case: its model on its training batch");
+  given->model.add_to(*command);
+  command->add_option("--image", given->images, "Pictures, in the order of the <image> tokens");
+  command->add_option("--prompt", given->prompt, "Text, for example '<image>Output:'")
+      ->excludes(golden);
+  command->add_option("-o,--output", given->output, "File to write")->required();
+  command->add_option("--precision", given->precision, "Compute in float or double")
+      ->check(CLI::IsMember({"float", "double"}))
+      ->capture_default_str();
+  command->callback([given] {
+    if (given->golden_case.empty() && given->prompt.empty())
+      throw CLI::ValidationError("trace", "needs --case, or a model and --prompt");
+    given->precision == "double" ? trace<double>(*given) : trace<float>(*given);
+  });
+}
+
+}  // namespace flamingo

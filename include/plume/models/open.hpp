@@ -1,0 +1,69 @@
+#pragma once
+// open_flamingo: a Flamingo from its files: a vision encoder, a language model, the trainable part.
+
+#include "plume/models/checkpoint.hpp"
+#include "plume/models/config.hpp"
+
+namespace plume::models {
+
+/// Where the weights of a Flamingo lie.
+struct FlamingoFiles {
+  std::string vision;    ///< a folder with open_clip_config.json and weights, or a weight file
+  std::string language;  ///< a Hugging Face folder: config.json and weights
+  std::string
+      checkpoint;  ///< the trainable part (checkpoint.pt); empty: as initialised from `seed`
+};
+
+/// What the files do not say. The defaults are those of the released models.
+struct FlamingoSizes {
+  index_t every = 1;                        ///< a gated block before every k-th layer
+  index_t vocabulary = 0;                   ///< rows of the token tables, added tokens included
+  std::int64_t image_token = -1;            ///< id of <image>
+  std::int64_t endofchunk_token = -1;       ///< id of <|endofchunk|>
+  bool train_embeddings = true;             ///< of the two tokens above
+  std::optional<ClipVisionSizes> vision{};  ///< where there is no open_clip_config.json
+  nn::ResamplerSizes resampler{};           ///< `width` is taken from the vision encoder
+  nn::GatedBlockSizes gated_block{};        ///< the widths are taken from the two models
+  std::uint64_t seed = 0;
+};
+
+/// Builds the model and fills it. Throws FormatError naming the file and what is wrong with it.
+template <Floating T>
+std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const FlamingoSizes& sizes) {
+  const std::string language_config = files.language + "/config.json";
+  const std::string vision_config = files.vision + "/open_clip_config.json";
+  const io::Json lm = io::read_json(language_config);
+  const ClipVisionSizes vision =
+      sizes.vision ? *sizes.vision : clip_vision_sizes(vision_config, io::read_json(vision_config));
+  nn::ResamplerSizes resampler = sizes.resampler;
+  resampler.width = vision.width;
+  nn::GatedBlockSizes block = sizes.gated_block;
+  block.visual_width = vision.width;
+  block.text_width = detail::required<index_t>(language_config, lm,
+                                               lm.contains("d_model") ? "d_model" : "hidden_size");
+  auto model = std::make_unique<Flamingo<T>>(
+      FusionPlan{sizes.every, sizes.image_token},
+      [&](nn::Module& owner, const char* name) {
+        return std::make_unique<ClipVision<T>>(owner, name, vision);
+      },
+      [&](nn::Module& owner, const char* name) {
+        return std::make_unique<nn::PerceiverResampler<T>>(owner, name, resampler);
+      },
+      [&](nn::Module& owner, const char* name) {
+        return make_decoder<T>(owner, name, language_config, lm, sizes.vocabulary);
+      },
+      block);
+  load_vision<T>(*model->vision_encoder, io::read_weights(files.vision));
+  load_decoder<T>(*model->lang_encoder, io::read_weights(files.language));
+  if (files.checkpoint.empty()) {
+    initialize(*model->perceiver, sizes.seed);
+    initialize(model->fusion, sizes.seed + 1);
+  } else {
+    load_checkpoint<T>(*model, io::read_weights(files.checkpoint));
+  }
+  if (sizes.train_embeddings)
+    model->lang_encoder->tokens().train_rows({sizes.image_token, sizes.endofchunk_token});
+  return model;
+}
+
+}  // namespace plume::models
