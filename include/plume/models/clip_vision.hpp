@@ -15,6 +15,8 @@
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/patch_embedding.hpp"
 #include "plume/ops/quick_gelu.hpp"
+#include "plume/ops/relu.hpp"
+#include "plume/ops/silu.hpp"
 
 namespace plume::models {
 
