@@ -1,0 +1,26 @@
+#pragma once
+// generate: a vision-language model continues prompts that images are woven into.
+
+#include "plume/generate/session.hpp"
+
+namespace plume::generate {
+
+/// images [B, M, F, 3, S, S]; prompt [B, T], padded on the left; M as many as the prompt with most images has,
+/// the others' filled up behind. Besides `suppressed` the model's <image> is never chosen.
+template <Floating T, class... Parts>
+Result generate(const models::VisionLanguageModel<T, Parts...>& model, const Tensor<T>& images,
+                const models::TextInput& prompt, const Options& options,
+                const OnToken& on_token = {}) {
+  check(options);
+  Options all = options;
+  if (model.plan.image_token >= 0) all.suppressed.push_back(model.plan.image_token);
+  Session<T, Parts...> session(model, images, prompt);
+  std::vector<Ids> prompts;
+  for (index_t b = 0; b < prompt.ids.size(0); ++b) {
+    prompts.emplace_back();
+    for (index_t t = 0; t < prompt.ids.size(1); ++t) prompts.back().push_back(prompt.ids(b, t));
+  }
+  return decode(session, prompts, all, on_token);
+}
+
+}  // namespace plume::generate
