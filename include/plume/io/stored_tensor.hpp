@@ -73,6 +73,14 @@ class StoredTensor {
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] index_t element_bytes() const noexcept { return info(type_).bytes; }
 
+  /// Where the first element lies.
+  [[nodiscard]] const std::byte* address() const noexcept { return bytes_.data(); }
+  /// Whether `other` is the same bytes, seen the same way.
+  [[nodiscard]] bool same_view(const StoredTensor& other) const noexcept {
+    return address() == other.address() && type_ == other.type_ && shape_ == other.shape_ &&
+           strides_ == other.strides_;
+  }
+
   /// The first `rows` of axis 0, which must have as many.
   [[nodiscard]] StoredTensor first_rows(index_t rows) const {
     if (shape_.rank() < 1 || rows < 0 || rows > shape_[0]) {
@@ -108,7 +116,7 @@ class StoredTensor {
     Tensor<T> out(shape_);
     const auto convert = [&]<class From>(From) {
       T* to = out.data();
-      for_each_element([&](index_t i, const std::byte* from) {
+      const auto one = [to](index_t i, const std::byte* from) {
         From value;
         std::memcpy(&value, from, sizeof value);
         if constexpr (std::is_same_v<T, bfloat16> || std::is_same_v<T, half>) {
@@ -116,6 +124,11 @@ class StoredTensor {
         } else {
           to[i] = static_cast<T>(static_cast<accumulate_t<From>>(value));
         }
+      };
+      if (!is_row_major()) return for_each_element(one);
+      const std::byte* from = bytes_.data();
+      parallel_for(shape_.numel(), 1, [=](index_t begin, index_t end) {
+        for (index_t i = begin; i < end; ++i) one(i, from + i * static_cast<index_t>(sizeof(From)));
       });
     };
     constexpr bool floating = Floating<T>;

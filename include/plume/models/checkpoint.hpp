@@ -5,6 +5,7 @@
 //   lang_encoder.<layers>.<i>.gated_cross_attn_layer.*   the block before layer i
 //   lang_encoder.<table>                                 input embeddings, resized (and the output matrix)
 
+#include "plume/io/torch_writer.hpp"
 #include "plume/models/flamingo.hpp"
 #include "plume/models/load.hpp"
 
@@ -63,6 +64,38 @@ LoadReport load_checkpoint(Model& model, const io::StateDict& file) {
   LoadReport report = load<T>(model, state, options);
   model.lang_encoder->tokens().refresh_overlay();
   return report;
+}
+
+/// The tensors of a checkpoint of `model` under the reference's names: what trains, token tables whole with the
+/// rows that train in their places, and whatever of the language model has "embed" in its name.
+template <Floating T, class Model>
+io::StateDict checkpoint_of(const Model& model) {
+  const std::string layers = model.lang_encoder->layer_path();
+  const nn::TokenEmbedding<T>& tokens = model.lang_encoder->tokens();
+  io::StateDict out;
+  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
+    const std::string name = reference_name(key, layers);
+    const bool table = &p == &tokens.weight;
+    const bool kept = p.trainable() || (table && tokens.overlay) ||
+                      (name.starts_with("lang_encoder.") && name.find("embed") != name.npos);
+    const bool is_overlay = tokens.overlay && &p == &*tokens.overlay;
+    if (!kept || is_overlay || name.starts_with("vision_encoder.")) return;
+    if (p.dtype() != dtype_of<T>)
+      fail<DtypeError>(key, cat("a parameter of ", dtype_name<T>()), plume::name(p.dtype()));
+    const io::StoredTensor stored(table ? tokens.table()
+                                        : static_cast<const nn::Parameter<T>&>(p)().value());
+    out.add(name, stored);
+    // OPT's class names its tied output matrix too.
+    if (table && model.lang_encoder->tied() && layers == "model.decoder.layers")
+      out.add("lang_encoder.lm_head.weight", stored);
+  });
+  return out;
+}
+
+/// Writes a checkpoint.pt that load_checkpoint and the reference load. It appears whole or not at all.
+template <Floating T, class Model>
+void save_checkpoint(const Model& model, const std::string& path) {
+  io::write_torch(path, checkpoint_of<T>(model));
 }
 
 /// The gradient of the tensor the reference calls `name`; of a token table, the rows that train. Undefined if

@@ -55,6 +55,15 @@ class TokenEmbedding : public Module {
     overlay->set_value(rows);
   }
 
+  /// [V, d]: the table with the rows that train in their places.
+  [[nodiscard]] Tensor<T> table() const {
+    if (!overlay) return weight().value();
+    Tensor<T> out = weight().value().clone();
+    for (std::size_t k = 0; k < ids_.size(); ++k)
+      out.select(0, ids_[k]).copy_from((*overlay)().value().select(0, static_cast<index_t>(k)));
+    return out;
+  }
+
   /// [B, T] to [B, T, d].
   Var<T> operator()(const Tensor<std::int64_t>& ids) const {
     const ModuleScope scope(name().c_str());

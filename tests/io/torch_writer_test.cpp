@@ -1,0 +1,132 @@
+#include "plume/io/torch_writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "plume/io/weights.hpp"
+
+using namespace plume;
+using namespace plume::io;
+
+namespace {
+
+// A folder of its own for each test, removed afterwards.
+struct Folder {
+  std::filesystem::path path;
+  explicit Folder(const char* name)
+      : path(std::filesystem::temp_directory_path() / cat("plume-", name, "-", getpid())) {
+    std::filesystem::create_directories(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  [[nodiscard]] std::string file(const char* name) const { return (path / name).string(); }
+  [[nodiscard]] std::ptrdiff_t count() const {
+    return std::distance(std::filesystem::directory_iterator(path), {});
+  }
+};
+
+// A tensor of any file type whose bytes are 1, 2, 3, ...
+StoredTensor counted(FileType type, const Shape& shape) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(
+      static_cast<std::size_t>(shape.numel() * info(type).bytes));
+  for (std::size_t i = 0; i < bytes->size(); ++i)
+    (*bytes)[i] =
+        type == FileType::b8 ? static_cast<std::byte>(i % 2) : static_cast<std::byte>(i + 1);
+  return StoredTensor(type, shape, shape.row_major(), *bytes, bytes);
+}
+
+void check_same(const StateDict& got, const StateDict& expected) {
+  REQUIRE(got.size() == expected.size());
+  auto other = got.begin();
+  for (const auto& [name, tensor] : expected) {
+    INFO(name);
+    CHECK(other->first == name);
+    CHECK(other->second.type() == tensor.type());
+    CHECK(other->second.shape() == tensor.shape());
+    CHECK(other->second.contiguous_bytes() == tensor.contiguous_bytes());
+    ++other;
+  }
+}
+
+TEST_CASE("write_torch: every type, no axes, nothing in it, and names in any script") {
+  const Folder folder("torch-writer");
+  StateDict tensors;
+  for (const FileTypeInfo& type : file_types)
+    tensors.add(cat("typed.", type.torch), counted(type.type, Shape{3, 5}));
+  tensors.add("scalar", StoredTensor(Tensor<float>(Shape{}, {2.5F})));
+  tensors.add("empty", counted(FileType::f32, Shape{0, 7}));
+  tensors.add("größe.重み", counted(FileType::i64, Shape{2}));
+  tensors.add("transposed",
+              StoredTensor(Tensor<double>({2, 3}, {1, 2, 3, 4, 5, 6}).transpose(0, 1)));
+  tensors.add("", counted(FileType::u8, Shape{300, 300}));
+  for (int i = 0; i < 2100; ++i)
+    tensors.add(cat("many.", i), counted(FileType::f16, Shape{1, 1, i % 3}));
+  write_torch(folder.file("all.pt"), tensors);
+  check_same(read_weights(folder.file("all.pt")), tensors);
+  CHECK(folder.count() == 1);
+
+  // Checksums hold, and data is aligned for whoever maps the file.
+  const ZipArchive archive(Source::file(folder.file("all.pt")));
+  for (const std::string& name : archive.names()) {
+    const Bytes bytes = archive.checked_at(name);
+    CHECK((bytes.data() - archive.source().bytes.data()) % 64 == 0);
+  }
+}
+
+TEST_CASE("write_torch: nothing at all, and tied tensors once") {
+  const Folder folder("torch-tied");
+  StateDict tied;
+  const StoredTensor weight(full<float>({100, 10}, 3.0F));
+  tied.add("in.weight", weight);
+  tied.add("out.weight", weight);
+  tied.add("rows", weight.first_rows(5));
+  write_torch(folder.file("tied.pt"), tied);
+  check_same(read_weights(folder.file("tied.pt")), tied);
+  CHECK(ZipArchive(Source::file(folder.file("tied.pt"))).names().size() == 5);
+
+  write_torch(folder.file("none.pt"), {});
+  const TorchFile none(Source::file(folder.file("none.pt")));
+  CHECK(none.root().is(PickleValue::Kind::dict));
+  CHECK(none.root().items.empty());
+}
+
+TEST_CASE("write_torch: a write that fails leaves no file, and the old one whole") {
+  const Folder folder("torch-failing");
+  StateDict good;
+  good.add("a", counted(FileType::f32, Shape{4}));
+  write_torch(folder.file("a.pt"), good);
+  {
+    ZipWriter zip(folder.file("a.pt"));
+    zip.add("archive/data.pkl", "half");
+    CHECK(folder.count() == 2);
+  }  // never finished
+  CHECK(folder.count() == 1);
+  check_same(read_weights(folder.file("a.pt")), good);
+  CHECK_THROWS_AS(write_torch(folder.file("no/such/folder.pt"), good), std::system_error);
+  if (std::filesystem::exists("/dev/full")) {
+    std::filesystem::create_symlink(
+        "/dev/full", folder.file(cat("b.pt.partial", getpid()).c_str()));  // a full disk
+    CHECK_THROWS_AS(write_torch(folder.file("b.pt"), good), std::system_error);
+    CHECK_FALSE(std::filesystem::exists(folder.file("b.pt")));
+    CHECK(folder.count() == 1);
+  }
+}
+
+TEST_CASE("zip writer: ZIP64 fields are written where numbers need them") {
+  const Folder folder("zip64");
+  for (const std::uint64_t from : {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{5000}}) {
+    ZipWriter zip(folder.file("a.zip"), from);
+    const std::string large(200, 'x');
+    zip.add("small", "abc");
+    zip.add("large", large);
+    zip.add("late", "");
+    zip.finish();
+    const ZipArchive archive(Source::file(folder.file("a.zip")));
+    CHECK(archive.names() == std::vector<std::string>{"small", "large", "late"});
+    CHECK(archive.checked_at("small").size() == 3);
+    CHECK(archive.checked_at("large").size() == 200);
+    CHECK(archive.checked_at("late").empty());
+  }
+}
+
+}  // namespace
