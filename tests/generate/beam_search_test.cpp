@@ -87,6 +87,15 @@ TEST_CASE("beam search: an ending counts only among the first n continuations") 
   };
   CHECK(made(0.15) == Ids{1});  // third: .51 .255 .15
   CHECK(made(0.30) == Ids{});   // second: .42 .3 .21
+
+  // Also where beams are still missing after the first n.
+  BeamSearch search({{1}}, options(2, -10));
+  search.step(logs({0.1, 0.5, 0.4, 0.1, 0.5, 0.4}));
+  search.step(logs({0.35, 0.6, 0.05, 0.4, 0.31, 0.29}));  // .3, end .175, end .16, .124
+  CHECK(Ids(search.tokens().begin(), search.tokens().end()) == Ids{1, 1});
+  const std::vector<Hypothesis> both = search.finish()[0];
+  CHECK(both[0].tokens == Ids{1});
+  CHECK(both[1].tokens == Ids{1, 1});
 }
 
 TEST_CASE("beam search: when it is over") {
