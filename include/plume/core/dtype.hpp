@@ -52,15 +52,14 @@ struct half {
   operator float() const noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
     const std::uint32_t rest = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
-    float magnitude;
-    if ((bits & 0x7c00U) == 0x7c00U) {
-      magnitude = std::bit_cast<float>(rest | 0x7f800000U);
-    } else if ((bits & 0x7c00U) == 0) {
-      magnitude = std::bit_cast<float>(rest | 0x38800000U) - std::bit_cast<float>(0x38800000U);
-    } else {
-      magnitude = std::bit_cast<float>(rest + 0x38000000U);
-    }
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
+    // All three cases are computed and one is chosen, so that loops over this vectorise.
+    const std::uint32_t exponent = bits & 0x7c00U;
+    const float subnormal =
+        std::bit_cast<float>(rest | 0x38800000U) - std::bit_cast<float>(0x38800000U);
+    std::uint32_t magnitude = rest + 0x38000000U;
+    magnitude = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : magnitude;
+    magnitude = exponent == 0x7c00U ? rest | 0x7f800000U : magnitude;
+    return std::bit_cast<float>(magnitude | sign);
   }
 };
 
