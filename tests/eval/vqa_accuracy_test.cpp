@@ -55,7 +55,8 @@ TEST_CASE("vqa_accuracy: the recorded sets") {
 }
 
 TEST_CASE("vqa_answer: the recorded texts") {
-  for (const Json& text : io::read_json(golden + "vqa_expected.json")["normalised"]) {
+  const Json recorded = io::read_json(golden + "vqa_expected.json");
+  for (const Json& text : recorded["normalised"]) {
     CAPTURE(text["text"].get<std::string>());
     const std::string punctuation = vqa_punctuation(vqa_clean(text["text"].get<std::string>()));
     CHECK(punctuation == text["punctuation"].get<std::string>());
