@@ -29,7 +29,16 @@ TEST_CASE("allocator: blocks are aligned, writable to the last byte, and reused"
   CHECK(pool.stats().cached > 0);
   pool.trim();
   CHECK(pool.stats().cached == 0);
-  CHECK(pool.allocate(0, MemoryTag::other) == nullptr);
+}
+
+TEST_CASE("allocator: 0 bytes are an aligned address that is not null and holds nothing") {
+  MemoryPool pool;
+  void* p = pool.allocate(0, MemoryTag::other);
+  CHECK(p != nullptr);
+  CHECK(reinterpret_cast<std::uintptr_t>(p) % 64 == 0);
+  pool.deallocate(p, 0, MemoryTag::other);
+  CHECK(pool.stats().system_calls == 0);
+  CHECK(pool.stats().cached == 0);
 }
 
 TEST_CASE("allocator: every size has room, at most a quarter more than asked for") {

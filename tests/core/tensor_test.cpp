@@ -147,6 +147,33 @@ TEST_CASE("tensor: half and bfloat16 round trip, every bit pattern") {
   CHECK(half(2051.0F).bits == half(2052.0F).bits);
 }
 
+TEST_CASE("tensor: cast to integers keeps to their range") {
+  const auto check = []<class U, class T>(U, T) {
+    const double least = static_cast<double>(std::numeric_limits<U>::min());
+    const double most = static_cast<double>(std::numeric_limits<U>::max());
+    const Tensor<T> x =
+        Tensor<double>({10}, {HUGE_VAL, -HUGE_VAL, std::nan(""), 4 * least - 4, 4 * most,
+                              least - 0.5, most + 1, 2.75, least == 0 ? -0.75 : -2.75, least})
+            .template cast<T>();
+    const Tensor<U> y = x.template cast<U>();
+    const U low = std::numeric_limits<U>::min(), high = std::numeric_limits<U>::max();
+    const Tensor<U> expected(
+        {10}, {high, low, 0, low, high, low, high, 2, static_cast<U>(least == 0 ? 0 : -2), low});
+    for (index_t i = 0; i < 10; ++i) {
+      INFO(dtype_name<T>(), " to ", dtype_name<U>(), ", element ", i);
+      CHECK(y(i) == expected(i));
+    }
+  };
+  check(std::int32_t{}, float{});
+  check(std::int32_t{}, double{});
+  check(std::int64_t{}, float{});
+  check(std::int64_t{}, double{});
+  check(std::uint8_t{}, float{});
+  check(std::uint8_t{}, double{});
+  check(std::uint8_t{}, half{});
+  check(std::int32_t{}, bfloat16{});
+}
+
 TEST_CASE("tensor: copy_from, add and fill write through views") {
   Tensor<float> x = zeros<float>({3, 4});
   Tensor<float> column = x.slice(1, 1, 2);

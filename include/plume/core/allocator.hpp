@@ -87,9 +87,10 @@ class MemoryPool {
     }
   };
 
-  /// At least `bytes` bytes (none for 0), uninitialised. Throws OutOfMemory.
+  /// At least `bytes` bytes, uninitialised. For 0 an address that holds nothing and is not null: an
+  /// offset may be added to it. Throws OutOfMemory.
   [[gnu::noinline]] void* allocate(std::size_t bytes, MemoryTag tag) {
-    if (bytes == 0) return nullptr;
+    if (bytes == 0) return nowhere();
     const int size_class = class_of(bytes);
     const std::lock_guard lock(mutex_);
     account(tag, bytes);
@@ -119,7 +120,7 @@ class MemoryPool {
 
   /// Gives back what allocate(bytes, tag) returned.
   [[gnu::noinline]] void deallocate(void* p, std::size_t bytes, MemoryTag tag) noexcept {
-    if (p == nullptr) return;
+    if (p == nullptr || bytes == 0) return;
     const int size_class = class_of(bytes);
     const std::lock_guard lock(mutex_);
     unaccount(tag, bytes);
@@ -151,6 +152,9 @@ class MemoryPool {
   };
   static constexpr int steps_per_doubling = 4;  // at most a quarter of a block is slack
   static constexpr std::size_t huge = std::size_t{2} << 20;
+
+  // In the page of the null pointer, so an access still ends the program. Aligned like a block.
+  static void* nowhere() noexcept { return reinterpret_cast<void*>(std::uintptr_t{64}); }
 
   // Class 4e + s holds blocks of (4 + s) * 2^e * 16 bytes.
   static int class_of(std::size_t bytes) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -198,8 +199,9 @@ class Tensor {
   [[nodiscard]] Tensor contiguous() const { return is_contiguous() ? *this : clone(); }
   /// A compact copy on the same device.
   [[nodiscard]] Tensor clone() const { return convert<T>(); }
-  /// Converted element by element; floating to bool is x != 0, to integers truncates, to 16-bit floats
-  /// rounds to nearest even. The only way from one scalar type to another.
+  /// Converted element by element, the only way from one scalar type to another. Floating to bool is
+  /// x != 0; to integers it truncates, what lies beyond the range becomes the nearest end of it, and NaN
+  /// becomes 0. To 16-bit floats it rounds to nearest even. Integers to narrower ones wrap around.
   template <Scalar U>
   [[nodiscard]] Tensor<U> cast() const {
     if constexpr (std::is_same_v<T, U>) {
@@ -396,6 +398,14 @@ class Tensor {
       return static_cast<accumulate_t<T>>(value) != accumulate_t<T>{0};
     } else if constexpr (std::is_same_v<U, bfloat16> || std::is_same_v<U, half>) {
       return U(static_cast<float>(value));
+    } else if constexpr (Floating<T> && !Floating<U>) {
+      // Both ends as floating numbers: the lower is exact, the upper exact or rounded up to the power of two.
+      using A = accumulate_t<T>;
+      constexpr U least = std::numeric_limits<U>::min(), most = std::numeric_limits<U>::max();
+      const A x = static_cast<A>(value);
+      if (x != x) return 0;
+      if (x <= static_cast<A>(least)) return least;
+      return x >= static_cast<A>(most) ? most : static_cast<U>(x);
     } else {
       return static_cast<U>(static_cast<accumulate_t<T>>(value));
     }
