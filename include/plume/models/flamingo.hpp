@@ -8,39 +8,15 @@
 // The vision encoder and the language model are frozen: no graph is recorded for the former, and the latter
 // keeps only what the blocks below need to be trained.
 
-#include <concepts>
 #include <functional>
 
 #include "plume/models/clip_vision.hpp"
+#include "plume/models/parts.hpp"
 #include "plume/models/text_decoder.hpp"
 #include "plume/nn/gated_cross_attention.hpp"
 #include "plume/ops/cross_entropy.hpp"
 
 namespace plume::models {
-
-/// Pixels [N, 3, S, S] in, something with tokens [N, P, W] out.
-template <class E, class T>
-concept VisionEncoder = requires(const E& encoder, const Var<T>& pixels) {
-  { encoder(pixels).tokens } -> std::convertible_to<Var<T>>;
-};
-/// Features [B, M, F, P, W] in, latents [B, M, L, W] out.
-template <class R, class T>
-concept Resampler = requires(const R& resampler, const Var<T>& features) {
-  { resampler(features) } -> std::convertible_to<Var<T>>;
-};
-/// Text [B, T, d] and prepared media in, text [B, T, d] out; media are prepared once per set of images.
-template <class F, class T>
-concept Fusion = requires(const F& fusion, const Var<T>& x, const Tensor<std::int64_t>& times) {
-  { fusion(x, fusion.prepare(x), times) } -> std::convertible_to<Var<T>>;
-};
-/// Tokens in, logits out, one layer at a time.
-template <class L, class T>
-concept LanguageModel = requires(const L& model, const TextInput& input, const Var<T>& x) {
-  { model.embed(input) } -> std::convertible_to<Var<T>>;
-  { model.layer(index_t{0}, x, model.begin(input, nullptr)) } -> std::convertible_to<Var<T>>;
-  { model.logits(x) } -> std::convertible_to<Var<T>>;
-  { model.layer_count() } -> std::convertible_to<index_t>;
-};
 
 struct FusionPlan {
   index_t every = 1;  ///< a block before each layer i with (i + 1) % every == 0
@@ -49,9 +25,9 @@ struct FusionPlan {
 
 template <Floating T, class Vision = ClipVision<T>, class Resample = nn::PerceiverResampler<T>,
           class Fuse = nn::GatedCrossAttention<T>, class Language = TextDecoder<T>>
-requires VisionEncoder<Vision, T> && Resampler<Resample, T> && Fusion<Fuse, T> &&
-    LanguageModel<Language, T>
 class VisionLanguageModel : public nn::Module {
+  static_assert(parts_fit<T, Vision, Resample, Fuse, Language>());
+
  public:
   using Media =
       std::vector<decltype(std::declval<const Fuse&>().prepare(std::declval<const Var<T>&>()))>;
@@ -123,7 +99,9 @@ class VisionLanguageModel : public nn::Module {
               KvCache<T>* cache = nullptr, const Observer& observe = {}) const {
     const auto step = lang_encoder->begin(input, cache);
     Var<T> x = lang_encoder->embed(input);
-    if (observe) observe("lm.embedding", lang_encoder->tokens()(input.ids).value());
+    if constexpr (requires { lang_encoder->tokens()(input.ids).value(); }) {
+      if (observe) observe("lm.embedding", lang_encoder->tokens()(input.ids).value());
+    }
     for (index_t i = 0; i < lang_encoder->layer_count(); ++i) {
       if (fusion.has(i)) {
         const auto& prepared = media[static_cast<std::size_t>(i)];
