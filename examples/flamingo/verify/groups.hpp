@@ -14,6 +14,8 @@ struct VerifyOptions {
 
 void verify_models(const std::filesystem::path& folder, const VerifyOptions& options,
                    Report& report);
+void verify_training(const std::filesystem::path& folder, const VerifyOptions& options,
+                     Report& report);
 void verify_resampler(const std::filesystem::path& folder, const VerifyOptions& options,
                       Report& report);
 void verify_images(const std::filesystem::path& folder, Report& report);

@@ -98,11 +98,11 @@ void save_checkpoint(const Model& model, const std::string& path) {
   io::write_torch(path, checkpoint_of<T>(model));
 }
 
-/// The gradient of the tensor the reference calls `name`; of a token table, the rows that train. Undefined if
-/// there is none.
+/// The parameter behind what the reference calls `name`; of a token table, the rows that train. Null if nothing of
+/// that name trains.
 template <Floating T, class Model>
-Tensor<T> gradient_of(const Model& model, const std::string& name) {
-  Tensor<T> out;
+nn::Parameter<T>* trained_parameter(const Model& model, const std::string& name) {
+  nn::Parameter<T>* out = nullptr;
   const std::string layers = model.lang_encoder->layer_path();
   nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
     const bool overlay = key.ends_with(".trainable_rows");
@@ -110,12 +110,16 @@ Tensor<T> gradient_of(const Model& model, const std::string& name) {
     if (overlay) reference.replace(reference.size() - 14, 14, "weight");
     const bool tied =
         overlay && model.lang_encoder->tied() && name == "lang_encoder.lm_head.weight";
-    if ((reference == name && (p.trainable() || overlay)) || tied) {
-      const Tensor<T> g = static_cast<nn::Parameter<T>&>(p)().grad();
-      if (g.defined()) out = g;
-    }
+    if ((reference == name && p.trainable()) || tied) out = static_cast<nn::Parameter<T>*>(&p);
   });
   return out;
+}
+
+/// Its gradient; undefined if there is none.
+template <Floating T, class Model>
+Tensor<T> gradient_of(const Model& model, const std::string& name) {
+  const nn::Parameter<T>* p = trained_parameter<T>(model, name);
+  return p == nullptr ? Tensor<T>() : (*p)().grad();
 }
 
 }  // namespace plume::models

@@ -1,0 +1,119 @@
+#include "plume/train/step.hpp"
+
+#include "tests/models/model_suite.hpp"
+
+using namespace plume;
+using namespace plume::test;
+using train::Batch;
+using train::Recipe;
+using train::Stepper;
+
+namespace {
+
+using Model = models::Flamingo<double>;
+
+std::unique_ptr<Model> model() {
+  return suite_model<Model>(resampler_of<nn::PerceiverResampler<double>>(suite_perceiver()));
+}
+Batch<double> batch(double brightness = 1) {
+  const SuiteBatch b = suite_batch();
+  Tensor<double> images = b.images.clone();
+  for (index_t i = 0; i < images.numel(); ++i) images.data()[i] *= brightness;
+  return {images, b.text, b.text.ids.clone()};
+}
+Recipe recipe() {
+  return {.learning_rate = 1e-2, .weight_decay = 0.5, .schedule = Schedule::constant(0)};
+}
+std::map<std::string, Tensor<double>> values(const Model& m) {
+  std::map<std::string, Tensor<double>> out;
+  nn::for_each_parameter(m, [&](const std::string& key, nn::ParameterBase& p) {
+    out[key] = static_cast<nn::Parameter<double>&>(p)().value().clone();
+  });
+  return out;
+}
+
+TEST_CASE("training step: what is frozen stays, what trains moves, the loss falls") {
+  const auto m = model();
+  const auto before = values(*m);
+  Stepper<double> stepper(*m, recipe());
+  const double first = stepper.accumulate(batch(), 1);
+  stepper.update();
+  for (int i = 0; i < 20; ++i) {
+    stepper.accumulate(batch(), 1);
+    stepper.update();
+  }
+  CHECK(stepper.accumulate(batch(), 1) < first - 0.1);
+  for (const auto& [key, value] : values(*m)) {
+    INFO(key);
+    const bool frozen = key.starts_with("vision_encoder.") || key.starts_with("lang_encoder.");
+    CHECK(same_bits(value, before.at(key)) == frozen);
+  }
+  index_t moments = 0;
+  for (const auto& slot : stepper.optimizer().slots()) moments += slot.m.numel();
+  index_t trained = 0;
+  for (auto* p : nn::trainable_parameters<double>(*m)) trained += p->shape().numel();
+  CHECK(moments == trained);
+}
+
+TEST_CASE("training step: decay is for the gated cross-attention alone") {
+  const auto m = model();
+  const Stepper<double> stepper(*m, recipe());
+  index_t decayed = 0, gated = 0;
+  for (const auto& slot : stepper.optimizer().slots())
+    decayed += slot.options.weight_decay > 0 ? slot.parameter.value().numel() : 0;
+  nn::for_each_parameter(
+      m->fusion, [&](const std::string&, nn::ParameterBase& p) { gated += p.shape().numel(); });
+  CHECK(decayed == gated);
+}
+
+TEST_CASE("training step: micro-batches add up to the step of their mean") {
+  const auto whole = model(), halves = model();
+  Recipe two = recipe();
+  two.micro_batches = 2;
+  Stepper<double> a(*whole, recipe()), b(*halves, two);
+  a.accumulate(batch(), 1);
+  const auto ra = a.update();
+  b.accumulate(batch(), 1);
+  b.accumulate(batch(), 1);
+  const auto rb = b.update();
+  CHECK(std::abs(ra.gradient_norm - rb.gradient_norm) <= 1e-12 * ra.gradient_norm);
+  const auto va = values(*whole), vb = values(*halves);
+  for (const auto& [key, value] : va) {
+    const Comparison same = compare(vb.at(key), value, {0, 1e-9});
+    CHECK_MESSAGE(same.ok, key, ": ", same.message);
+  }
+}
+
+TEST_CASE("training step: a loss that is not finite skips the whole step, and says so") {
+  const auto m = model();
+  Stepper<double> stepper(*m, recipe());
+  stepper.accumulate(batch(), 1);
+  stepper.update();
+  const auto before = values(*m);
+  stepper.accumulate(batch(), 1);
+  CHECK(std::isnan(stepper.accumulate(batch(std::nan("")), 1)));
+  const auto result = stepper.update();
+  CHECK(result.skipped);
+  CHECK(result.why.find("loss") != std::string::npos);
+  for (const auto& [key, value] : values(*m)) CHECK(same_bits(value, before.at(key)));
+  // The next step is a step as any other.
+  stepper.accumulate(batch(), 1);
+  const auto next = stepper.update();
+  CHECK_FALSE(next.skipped);
+  CHECK(next.step == 2);
+}
+
+TEST_CASE("training step: wrong calls") {
+  const auto m = model();
+  Recipe none = recipe();
+  none.micro_batches = 0;
+  CHECK_THROWS_AS(Stepper<double>(*m, none), ValueError);
+  Stepper<double> stepper(*m, recipe());
+  Batch<double> wrong = batch();
+  wrong.labels = zeros<std::int64_t>({1, 3});
+  CHECK_THROWS_AS(stepper.accumulate(wrong, 1), ShapeError);
+  freeze(*m);
+  CHECK_THROWS_AS(Stepper<double>(*m, recipe()), ValueError);
+}
+
+}  // namespace
