@@ -21,5 +21,6 @@ void verify_resampler(const std::filesystem::path& folder, const VerifyOptions& 
 void verify_images(const std::filesystem::path& folder, Report& report);
 void verify_tokenizer(const std::filesystem::path& folder, Report& report);
 void verify_weights(const std::filesystem::path& folder, Report& report);
+void verify_data(const std::filesystem::path& folder, Report& report);
 
 }  // namespace flamingo

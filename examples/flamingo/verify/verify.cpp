@@ -33,7 +33,7 @@ const Group groups[] = {
     {"tokenizers",
      [](const fs::path& f, const VerifyOptions&, Report& r) { verify_tokenizer(f, r); }},
     {"weights", [](const fs::path& f, const VerifyOptions&, Report& r) { verify_weights(f, r); }},
-    {"data", {}},
+    {"data", [](const fs::path& f, const VerifyOptions&, Report& r) { verify_data(f, r); }},
     {"metrics", {}},
     {"evaluation", {}},
 };

@@ -1,0 +1,184 @@
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "plume/core/random.hpp"
+#include "plume/data/documents.hpp"
+#include "plume/data/tar.hpp"
+#include "verify/sha1.hpp"
+
+// What the verifier of the application does not say about golden data: by which reason each record is dropped. And
+// the parts a golden case cannot show alone: the assignment, base64, names of members.
+
+using namespace plume;
+using data::Drop;
+using data::Sample;
+using io::Json;
+
+namespace {
+
+const std::string folder = "tests/golden/data/";
+
+/// Records of a shard by what became of them; "" counts samples.
+template <class Make>
+Json outcomes(const std::string& shard, Make make) {
+  std::map<std::string, int> out;
+  try {
+    data::Shard reader(folder + shard);
+    while (auto record = reader.next()) {
+      try {
+        make(*std::move(record));
+        ++out[""];
+      } catch (const Drop& drop) {
+        ++out[drop.what()];
+      }
+    }
+  } catch (const Drop& drop) {
+    ++out[drop.what()];
+  }
+  return out;
+}
+
+std::optional<std::string> decoded(std::string_view text) {
+  const auto bytes = data::base64_decode(text);
+  if (!bytes) return std::nullopt;
+  return std::string(data::characters(*bytes));
+}
+
+TEST_CASE("pairs: every record that is no sample is counted by its reason") {
+  const text::Tokenizer tokenizer = text::Tokenizer::load(folder + "tokenizer");
+  const auto pair = [&](data::Record r) { return data::make_pair(std::move(r), tokenizer); };
+  CHECK(outcomes("pairs-000000.tar", pair) == Json{{"", 11},
+                                                   {"a caption that is not UTF-8", 1},
+                                                   {"a picture that cannot be decoded", 1},
+                                                   {"a picture that is cut", 1},
+                                                   {"no caption", 1},
+                                                   {"no picture", 3}});
+  CHECK(outcomes("pairs-cut.tar", pair) == Json{{"", 8},
+                                                {"a picture that cannot be decoded", 1},
+                                                {"a picture that is cut", 1},
+                                                {"cut off by the end of the shard", 1},
+                                                {"no caption", 1},
+                                                {"no picture", 2},
+                                                {"shard: cut or damaged", 1}});
+  CHECK(outcomes("pairs-empty.tar", pair) == Json::object());
+  CHECK(outcomes("pairs-not-a-tar.tar", pair) == Json{{"shard: no tar", 1}});
+  CHECK(outcomes("nothing.tar", pair) == Json{{"shard: no such file", 1}});
+}
+
+TEST_CASE("documents: every record that is no sample is counted by its reason") {
+  const text::Tokenizer tokenizer = text::Tokenizer::load(folder + "tokenizer");
+  const auto document = [&](double uniform) {
+    return [&, uniform](data::Record r) {
+      return data::make_document(std::move(r), tokenizer, uniform);
+    };
+  };
+  Json counts{{"", 12},
+              {"a document that is not JSON", 1},
+              {"a picture that cannot be decoded", 1},
+              {"a picture that is not base64", 1},
+              {"a picture without its number", 1},
+              {"no json", 1},
+              {"no picture that fits a sentence", 4},
+              {"no similarity_matrix", 1}};
+  CHECK(outcomes("documents-000000.tar", document(0.5)) == counts);
+  counts[""] = counts[""].get<int>() - 3;
+  counts["one picture alone, by chance"] = 3;
+  CHECK(outcomes("documents-000000.tar", document(0.49)) == counts);
+}
+
+TEST_CASE("generated sequences: pictures follow their marks, not their numbers") {
+  const text::Tokenizer tokenizer = text::Tokenizer::load(folder + "tokenizer");
+
+  data::Shard reader(folder + "documents-000000.tar");
+  Json original;
+  while (auto record = reader.next()) {
+    if (record->key == "000023")
+      original = io::Json::parse(data::characters(record->files[0].second));
+  }
+  original["example"] = "_!_IMAGE3_!_ c _!_IMAGE_!_ _!_IMAGE1_!_ a";
+  const auto pictures = [&](bool reference_bugs) {
+    const std::string text = original.dump();
+    data::Record record{"s", "k"};
+    const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+    record.files.emplace_back("json", data::FileBytes(bytes, bytes + text.size()));
+    const Sample sample =
+        data::make_document(record, tokenizer, 0, {.reference_bugs = reference_bugs});
+    CHECK(sample.text == "<image>c _!_IMAGE_!_<|endofchunk|><image>a<|endofchunk|><|endoftext|>");
+    std::vector<std::string> out;
+    for (const auto& picture : sample.pictures) out.push_back(flamingo::sha1(picture.file));
+    return out;
+  };
+  const auto fixed = pictures(false), reference = pictures(true);
+  REQUIRE(reference.size() == 3);
+  CHECK(fixed == std::vector{reference[2], reference[0], reference[1]});
+}
+
+TEST_CASE("assign: the least cost, and of equal ones scipy's") {
+  using Pairs = std::vector<std::pair<std::size_t, std::size_t>>;
+  CHECK(data::assign(3, 3, {4, 1, 3, 2, 0, 5, 3, 2, 2}) == Pairs{{0, 1}, {1, 0}, {2, 2}});
+  CHECK(data::assign(2, 3, {1, 1, 1, 1, 1, 1}) == Pairs{{0, 0}, {1, 1}});
+  CHECK(data::assign(3, 2, {1, 9, 9, 1, 0, 0}).has_value());
+  CHECK(data::assign(0, 3, {}) == Pairs{});
+  CHECK(data::assign(3, 0, {}) == Pairs{});
+  CHECK(!data::assign(1, 2, {0, NAN}));
+  CHECK(!data::assign(1, 1, {HUGE_VAL}));
+  // Against every assignment there is, on matrices of few values so that costs are equal often.
+  Generator random(7);
+  for (int trial = 0; trial < 300; ++trial) {
+    const auto rows = static_cast<std::size_t>(1 + random.below(4));
+    const auto columns = static_cast<std::size_t>(1 + random.below(4));
+    std::vector<double> cost(rows * columns);
+    for (double& c : cost) c = static_cast<double>(random.below(5));
+    const std::size_t n = std::min(rows, columns), m = std::max(rows, columns);
+    std::vector<std::size_t> order(m);
+    for (std::size_t i = 0; i < m; ++i) order[i] = i;
+    double least = HUGE_VAL;
+    do {
+      double sum = 0;
+      for (std::size_t i = 0; i < n; ++i)
+        sum += rows <= columns ? cost[i * columns + order[i]] : cost[order[i] * columns + i];
+      least = std::min(least, sum);
+    } while (std::next_permutation(order.begin(), order.end()));
+    double got = 0;
+    const auto pairs = data::assign(rows, columns, cost);
+    REQUIRE(pairs);
+    CHECK(pairs->size() == n);
+    for (const auto& [r, c] : *pairs) got += cost[r * columns + c];
+    CHECK(got == least);
+  }
+}
+
+TEST_CASE("base64_decode: as Python reads it") {
+  CHECK(decoded("") == "");
+  CHECK(decoded("TWFu") == "Man");
+  CHECK(decoded("TWE=") == "Ma");
+  CHECK(decoded("TQ==") == "M");
+  CHECK(decoded("T W\nF.u") == "Man");
+  CHECK(decoded("TQ==TWFu") == "M");
+  CHECK(decoded("=TWFu") == "Man");
+  CHECK(!decoded("T"));
+  CHECK(!decoded("TWE"));
+  CHECK(!decoded("TQ="));
+  CHECK(!decoded("TWFu\xc3\xa9"));
+}
+
+TEST_CASE("key_and_suffix: to the first dot after the last slash") {
+  using Name = std::pair<std::string, std::string>;
+  CHECK(data::key_and_suffix("a.JPG") == Name("a", "jpg"));
+  CHECK(data::key_and_suffix("x.y/a.b.Txt") == Name("x.y/a", "b.txt"));
+  CHECK(!data::key_and_suffix("a"));
+  CHECK(!data::key_and_suffix("x.y/.hidden"));
+}
+
+TEST_CASE("sha1: of the standard's examples") {
+  const auto of = [](std::string_view text) {
+    return flamingo::sha1(std::as_bytes(std::span(text.data(), text.size())));
+  };
+  CHECK(of("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d");
+  CHECK(of("") == "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  CHECK(of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+        "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+}
+
+}  // namespace
