@@ -15,6 +15,7 @@ struct Limits {
   std::size_t pickle_steps = 20'000'000;
   std::size_t pickle_depth = 64;
   std::size_t pickle_memo = 4'000'000;
+  std::size_t pickle_memory = 256U << 20;  ///< bytes of all values a pickle builds
   std::size_t zip_entries = 1'000'000;
 };
 

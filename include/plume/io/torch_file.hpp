@@ -3,6 +3,7 @@
 // the file. Which of the three a file is, its content says. Nothing in it is ever executed.
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "plume/io/pickle.hpp"
 #include "plume/io/zip.hpp"
@@ -166,12 +167,11 @@ class TorchFile {
   void element_sizes(const PickleValue& root,
                      std::unordered_map<std::string, index_t>& sizes) const {
     std::vector<const PickleValue*> pending{&root};
-    std::size_t visited = 0;
+    std::unordered_set<const PickleValue*> seen;  // values refer to each other, in circles too
     while (!pending.empty()) {
-      if (++visited > limits_.pickle_steps)
-        fail<FormatError>(name_, "values that can be walked", "more");
       const PickleValue& value = *pending.back();
       pending.pop_back();
+      if (!seen.insert(&value).second) continue;
       if (value.is(Kind::tensor) || value.is(Kind::storage)) {
         const StorageName& s = value.storage;
         sizes[s.view_key.empty() ? s.key : s.view_key] = info(s.type).bytes;
@@ -204,6 +204,9 @@ class TorchFile {
 
   void collect(const PickleValue& value, const std::string& prefix, std::size_t depth,
                std::size_t& visited, StateDict& out) const {
+    if (prefix.size() > limits_.name_bytes)
+      fail<FormatError>(name_, cat("names of at most ", limits_.name_bytes, " bytes"),
+                        prefix.size());
     if (depth > limits_.pickle_depth || ++visited > limits_.tensors) {
       fail<FormatError>(name_, cat("dictionaries at most ", limits_.pickle_depth, " deep"),
                         "deeper or more");
@@ -215,8 +218,10 @@ class TorchFile {
     if (!value.is(Kind::dict) && !value.is(Kind::object)) return;
     for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
       const PickleValue& key = *value.items[i];
+      ++visited;
       if (!key.is(Kind::text) && !key.is(Kind::integer)) continue;
-      const std::string name = key.is(Kind::text) ? key.text : cat(key.integer);
+      const std::string name =
+          key.is(Kind::text) ? key.text.substr(0, limits_.name_bytes + 1) : cat(key.integer);
       collect(*value.items[i + 1], prefix.empty() ? name : prefix + "." + name, depth + 1, visited,
               out);
     }

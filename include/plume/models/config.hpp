@@ -14,11 +14,20 @@ namespace plume::models {
 
 namespace detail {
 
-/// A field of a config, or `otherwise` where it is missing. Throws FormatError where it has another type.
+/// Layers and sizes beyond these are a broken file, and building them would take for ever.
+inline constexpr index_t most_layers = 1000;
+inline constexpr index_t most_size = index_t{1} << 28;
+
+/// A field of a config, or `otherwise` where it is missing. Throws FormatError where it has another type; an
+/// index_t is a size, 1 at least.
 template <class V>
 V field(const std::string& file, const io::Json& config, const char* name, V otherwise) {
   const auto found = config.find(name);
   if (found == config.end() || found->is_null()) return otherwise;
+  if constexpr (std::is_same_v<V, index_t>) {
+    if (!found->is_number_integer() || *found < 1 || *found > most_size)
+      fail<FormatError>(file, cat("an integer from 1 to ", most_size, " as ", name), found->dump());
+  }
   try {
     return found->get<V>();
   } catch (const io::Json::exception&) {
@@ -30,6 +39,26 @@ V required(const std::string& file, const io::Json& config, const char* name) {
   if (!config.contains(name))
     fail<FormatError>(file, cat("the field ", name), "a config without it");
   return field<V>(file, config, name, V{});
+}
+/// The number of layers.
+inline index_t layers(const std::string& file, const io::Json& config, const char* name) {
+  const auto n = required<index_t>(file, config, name);
+  if (n > most_layers) fail<FormatError>(file, cat(name, " of at most ", most_layers), n);
+  return n;
+}
+/// A number of equal parts of `whole`: heads of a width.
+inline index_t parts(const std::string& file, const io::Json& config, const char* name,
+                     index_t whole) {
+  const auto n = required<index_t>(file, config, name);
+  if (whole % n != 0) fail<FormatError>(file, cat(name, " that divides ", whole), n);
+  return n;
+}
+/// A number in (0, most].
+inline double positive(const std::string& file, const io::Json& config, const char* name,
+                       double otherwise, double most) {
+  const auto x = field<double>(file, config, name, otherwise);
+  if (!(x > 0 && x <= most)) fail<FormatError>(file, cat(name, " in (0, ", most, "]"), x);
+  return x;
 }
 inline void require_field(const std::string& file, const io::Json& config, const char* name,
                           const io::Json& value) {
@@ -60,21 +89,22 @@ std::unique_ptr<TextDecoder<T>> make_decoder(nn::Module& owner, std::string name
     require_field(file, c, "word_embed_proj_dim", width);
     return std::make_unique<Opt<T>>(
         owner, std::move(name),
-        OptSizes{rows, width, required<index_t>(file, c, "num_hidden_layers"),
-                 required<index_t>(file, c, "num_attention_heads"),
+        OptSizes{rows, width, detail::layers(file, c, "num_hidden_layers"),
+                 detail::parts(file, c, "num_attention_heads", width),
                  required<index_t>(file, c, "ffn_dim"),
                  required<index_t>(file, c, "max_position_embeddings")});
   }
   if (type == "gpt_neox") {
     require_field(file, c, "hidden_act", "gelu");
     require_field(file, c, "tie_word_embeddings", false);
+    const auto width = required<index_t>(file, c, "hidden_size");
     return std::make_unique<GptNeox<T>>(
         owner, std::move(name),
-        GptNeoxSizes{rows, required<index_t>(file, c, "hidden_size"),
-                     required<index_t>(file, c, "num_hidden_layers"),
-                     required<index_t>(file, c, "num_attention_heads"),
+        GptNeoxSizes{rows, width, detail::layers(file, c, "num_hidden_layers"),
+                     detail::parts(file, c, "num_attention_heads", width),
                      required<index_t>(file, c, "intermediate_size"),
-                     field(file, c, "rotary_pct", 0.25), field(file, c, "rotary_emb_base", 10000.0),
+                     detail::positive(file, c, "rotary_pct", 0.25, 1),
+                     field(file, c, "rotary_emb_base", 10000.0),
                      field(file, c, "use_parallel_residual", true),
                      field(file, c, "layer_norm_eps", 1e-5)});
   }
@@ -85,11 +115,11 @@ std::unique_ptr<TextDecoder<T>> make_decoder(nn::Module& owner, std::string name
     require_field(file, c, "no_bias", true);
     require_field(file, attention, old ? "attn_clip_qkv" : "clip_qkv", nullptr);
     require_field(file, attention, "prefix_lm", false);
+    const auto width = required<index_t>(file, c, "d_model");
     return std::make_unique<Mpt<T>>(
         owner, std::move(name),
-        MptSizes{old ? MptSizes::Names::mosaic_gpt : MptSizes::Names::mpt, rows,
-                 required<index_t>(file, c, "d_model"), required<index_t>(file, c, "n_layers"),
-                 required<index_t>(file, c, "n_heads"),
+        MptSizes{old ? MptSizes::Names::mosaic_gpt : MptSizes::Names::mpt, rows, width,
+                 detail::layers(file, c, "n_layers"), detail::parts(file, c, "n_heads", width),
                  field<index_t>(file, c, old ? "mlp_ratio" : "expansion_ratio", 4),
                  field(file, attention, "alibi_bias_max", 8.0),
                  field(file, attention, old ? "attn_qk_ln" : "qk_ln", false)});
@@ -97,12 +127,12 @@ std::unique_ptr<TextDecoder<T>> make_decoder(nn::Module& owner, std::string name
   if (type == "llama") {
     require_field(file, c, "hidden_act", "silu");
     require_field(file, c, "rope_scaling", nullptr);
-    const auto heads = required<index_t>(file, c, "num_attention_heads");
+    const auto width = required<index_t>(file, c, "hidden_size");
+    const auto heads = detail::parts(file, c, "num_attention_heads", width);
     require_field(file, c, "num_key_value_heads", heads);
     return std::make_unique<Llama<T>>(
         owner, std::move(name),
-        LlamaSizes{rows, required<index_t>(file, c, "hidden_size"),
-                   required<index_t>(file, c, "num_hidden_layers"), heads,
+        LlamaSizes{rows, width, detail::layers(file, c, "num_hidden_layers"), heads,
                    required<index_t>(file, c, "intermediate_size"),
                    field(file, c, "rope_theta", 10000.0), field(file, c, "rms_norm_eps", 1e-6)});
   }
@@ -117,13 +147,20 @@ inline ClipVisionSizes clip_vision_sizes(const std::string& file, const io::Json
     fail<FormatError>(file, "the field vision_cfg", "a config without it");
   const io::Json& v = c["vision_cfg"];
   detail::require_field(file, v, "timm_model_name", nullptr);
-  return {required<index_t>(file, v, "image_size"),
-          required<index_t>(file, v, "patch_size"),
-          required<index_t>(file, v, "width"),
-          required<index_t>(file, v, "layers"),
-          field<index_t>(file, v, "head_width", 64),
+  const auto image = required<index_t>(file, v, "image_size");
+  const auto patch = required<index_t>(file, v, "patch_size");
+  const auto width = required<index_t>(file, v, "width");
+  const auto head_width = field<index_t>(file, v, "head_width", 64);
+  if (patch > image) fail<FormatError>(file, cat("patch_size of at most ", image), patch);
+  if (width % head_width != 0)
+    fail<FormatError>(file, cat("head_width that divides ", width), head_width);
+  return {image,
+          patch,
+          width,
+          detail::layers(file, v, "layers"),
+          head_width,
           required<index_t>(file, c, "embed_dim"),
-          field(file, v, "mlp_ratio", 4.0),
+          detail::positive(file, v, "mlp_ratio", 4, 1000),
           field(file, c, "quick_gelu", false) ? Activation::quick_gelu : Activation::gelu};
 }
 
