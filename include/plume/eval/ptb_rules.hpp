@@ -91,7 +91,7 @@ inline const std::vector<Scanner::Definition>& definitions() {
       {"counted", R"(ph|tel|est|ext|sq|ft)"},
       {"after_name", R"(jr|sr|bros|(ed|ph)\.d|blvd|rd|esq)"},
       {"title",
-       R"(mr|mrs|ms|miss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm|rev|maj|sgt|cpl|pvt|mt|capt)"
+       R"(mr|mrs|ms|[M]iss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm|rev|maj|sgt|cpl|pvt|mt|capt)"
        R"(|ste?|ave|pres|lieut|hon|brig|co?mdr|pfc|spc|supts?|det)"},
       {"initials", R"([A-Za-z](\.[A-Za-z])+)"},
       {"acronym",

@@ -116,11 +116,14 @@ class Scanner {
     initial_ = deterministic(closure(starts_));
   }
 
+  /// How far a match is looked for past the longest one so far, so that no text takes time quadratic in its length.
+  static constexpr std::size_t patience = 4096;
+
   /// The longest match at the start of `text` (with what must follow it); of equally long ones the first rule's.
   Match match(std::u32string_view text) {
     int state = initial_, best = -1;
     std::size_t length = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
+    for (std::size_t i = 0; i < text.size() && i < length + patience; ++i) {
       state = next(state, class_of(text[i]));
       const Deterministic& d = table_[static_cast<std::size_t>(state)];
       if (d.states.empty()) break;
