@@ -66,6 +66,7 @@ class Pickle {
   }
   std::string string(std::uint64_t n) {
     const Bytes b = take(n);
+    charge(b.size());
     return {reinterpret_cast<const char*>(b.data()), b.size()};
   }
   std::string line() {
@@ -77,7 +78,20 @@ class Pickle {
       if (out.size() > limits_.name_bytes) refuse("a line that ends", "a longer one");
     }
   }
+  /// Counts memory. Copies of what is already there must pay too: a few bytes of pickle can ask for many.
+  void charge(std::size_t bytes) {
+    memory_ += bytes;
+    if (memory_ > limits_.pickle_memory)
+      refuse(cat("values of at most ", limits_.pickle_memory, " bytes"), "more");
+  }
+  void charge_copy(const PickleValue& value) {
+    charge(value.text.size() + value.items.size() * sizeof(void*));
+  }
+  void charge_parts(const PickleValue& tuple) {
+    for (const PickleValue* part : tuple.items) charge_copy(*part);
+  }
   PickleValue* make(Kind kind) {
+    charge(sizeof(PickleValue));
     arena_.emplace_back();
     arena_.back().kind = kind;
     return &arena_.back();
@@ -164,16 +178,13 @@ class Pickle {
         push(Kind::tuple)->items = std::move(items);
         return true;
       }
-      case 0x85:
-        push_tuple(1);
-        return true;
+      case 0x85:  // TUPLE1, TUPLE2, TUPLE3
       case 0x86:
-        push_tuple(2);
-        return true;
       case 0x87:
-        push_tuple(3);
+        push_tuple(op - 0x84U);
         return true;
       case ']':
+      case 0x8f:  // EMPTY_SET
         push(Kind::list);
         return true;
       case 'l': {
@@ -184,9 +195,6 @@ class Pickle {
       case '}':
         push(Kind::dict);
         return true;
-      case 0x8f:
-        push(Kind::list);
-        return true;  // EMPTY_SET
       case 'd': {
         auto items = pop_to_mark();
         set_items(push(Kind::dict), items);
@@ -243,19 +251,15 @@ class Pickle {
         return true;
       }
       case 'X':
+      case 'T':
         push(Kind::text)->text = string(number<std::uint32_t>());
         return true;
       case 0x8c:
+      case 'U':
         push(Kind::text)->text = string(number<std::uint8_t>());
         return true;
       case 0x8d:
         push(Kind::text)->text = string(number<std::uint64_t>());
-        return true;
-      case 'U':
-        push(Kind::text)->text = string(number<std::uint8_t>());
-        return true;
-      case 'T':
-        push(Kind::text)->text = string(number<std::uint32_t>());
         return true;
       case 'B':
         push(Kind::bytes)->text = string(number<std::uint32_t>());
@@ -348,6 +352,7 @@ class Pickle {
         {"torch Size", 0},
         {"torch device", 0},
         {"_codecs encode", 0}};
+    charge(module.size() + name.size());
     const std::string full = module + " " + name;
     const bool allowed =
         known.contains(full) ||
@@ -366,7 +371,8 @@ class Pickle {
     if (i >= args.items.size() || !args.items[i]->is(kind)) refuse(what, "another value");
     return *args.items[i];
   }
-  std::vector<index_t> integers(const PickleValue& tuple) const {
+  std::vector<index_t> integers(const PickleValue& tuple) {
+    charge(tuple.items.size() * sizeof(index_t));
     std::vector<index_t> out;
     for (const PickleValue* item : tuple.items) {
       if (!item->is(Kind::integer)) refuse("integers as sizes and strides", "another value");
@@ -384,6 +390,7 @@ class Pickle {
     const std::string& global = argument(id, 1, Kind::global, "a storage class").text;
     const FileType* type = storage_type(std::string_view(global).substr(global.find(' ') + 1));
     if (type == nullptr) refuse("a known storage class", global);
+    charge_parts(id);
     PickleValue* value = push(Kind::storage);
     value->storage = {*type,
                       argument(id, 2, Kind::text, "text as storage key").text,
@@ -393,6 +400,7 @@ class Pickle {
     if (value->storage.numel < 0) refuse("a storage size >= 0", value->storage.numel);
     if (id.items.size() > 5 && !id.items[5]->is(Kind::none)) {
       const PickleValue& view = argument(id, 5, Kind::tuple, "a view of a storage");
+      charge_parts(view);
       value->storage.view_key = argument(view, 0, Kind::text, "text as storage key").text;
       value->storage.view_offset = argument(view, 1, Kind::integer, "a view offset").integer;
     }
@@ -418,6 +426,7 @@ class Pickle {
         from.numel /= info(*type).bytes;  // an untyped storage counts bytes
         from.type = *type;
       }
+      charge(from.key.size() + from.view_key.size());
       PickleValue* tensor = push(Kind::tensor);
       tensor->storage = std::move(from);
       tensor->offset = offset.integer;
@@ -432,6 +441,7 @@ class Pickle {
       if (!args.items.empty()) {
         for (const PickleValue* pair : argument(args, 0, Kind::list, "a list of pairs").items) {
           if (pair->items.size() != 2) refuse("pairs for an OrderedDict", "another value");
+          charge_copy(*pair);
           dict->items.insert(dict->items.end(), pair->items.begin(), pair->items.end());
         }
       }
@@ -439,8 +449,10 @@ class Pickle {
       stack_.push_back(
           const_cast<PickleValue*>(&argument(args, 0, Kind::tuple, "a tuple for a Size")));
     } else if (name == "torch device") {
+      charge_parts(args);
       push(Kind::text)->text = argument(args, 0, Kind::text, "the name of a device").text;
     } else if (name == "_codecs encode") {
+      charge_parts(args);
       push(Kind::bytes)->text = argument(args, 0, Kind::text, "text to encode").text;
     } else if (name.rfind("torch.jit._pickle ", 0) ==
                0) {  // build_intlist, restore_type_tag, ...: the first argument
@@ -457,12 +469,14 @@ class Pickle {
         !args.items.empty()) {
       refuse("no objects but TorchScript modules", type.text.empty() ? "another value" : type.text);
     }
+    charge_copy(type);
     push(Kind::object)->text = type.text;
   }
   void build() {
     const PickleValue& state = *pop();
     PickleValue* target = top();
     if (target->is(Kind::object) && state.is(Kind::dict)) {
+      charge_copy(state);
       target->items = state.items;
     } else if (!(target->is(Kind::dict) && state.is(Kind::dict)) && !target->is(Kind::tensor)) {
       refuse("a state for a dictionary, a tensor or a TorchScript module", "another value");
@@ -475,6 +489,7 @@ class Pickle {
   bool allow_tail_ = false;
   Bytes input_;
   std::size_t steps_ = 0;
+  std::size_t memory_ = 0;
   std::deque<PickleValue> arena_;
   std::vector<PickleValue*> stack_;
   std::unordered_map<std::uint64_t, PickleValue*> memo_;
