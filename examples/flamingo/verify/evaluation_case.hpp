@@ -3,7 +3,9 @@
 
 #include <functional>
 
+#include "plume/eval/captions.hpp"
 #include "plume/eval/classification.hpp"
+#include "plume/eval/ok_vqa.hpp"
 #include "plume/eval/postprocess.hpp"
 #include "plume/eval/prompts.hpp"
 #include "plume/eval/rices.hpp"
@@ -183,7 +185,13 @@ class EvaluationCase {
     cider(label("rices score"), predictions(asked), rices.at("score"));
   }
 
-  void cider(const std::string& name, const Json&, const Json&) { report_.pending(name); }
+  void cider(const std::string& name, const Json& predictions, const Json& expected) {
+    const std::string file = at("annotations.json").string();
+    const Json truth = plume::io::read_json(file);
+    const auto got = eval::evaluate_captions(
+        eval::captioned_images({file, truth}, {"predictions", predictions}));
+    report_.within(name, std::abs(got.cider_percent() - expected.get<double>()), 1e-6);
+  }
 
   void questions(eval::VqaSet set) {
     const bool coco = set == eval::VqaSet::vqav2 || set == eval::VqaSet::ok_vqa;
@@ -202,7 +210,6 @@ class EvaluationCase {
     const Json truth = plume::io::read_json(annotations);
     runs([&](const Json& run, const std::vector<const Json*>& asked) {
       options(run, eval::answer_options(set));
-      if (set == eval::VqaSet::ok_vqa) return report_.pending(of_run(run, "predictions"));
       Json got = Json::array();
       for (const Json* context : asked) {
         const auto raw = context->at("generation").get<std::string>();
@@ -226,8 +233,9 @@ class EvaluationCase {
                   submission.at("file"));
   }
 
-  static std::string answer(eval::VqaSet, const std::string& generation) {
-    return eval::answer_of(generation);
+  static std::string answer(eval::VqaSet set, const std::string& generation) {
+    return set == eval::VqaSet::ok_vqa ? eval::ok_vqa_answer_of(generation)
+                                       : eval::answer_of(generation);
   }
 
   void classes(const std::vector<eval::ClassSample>& train,
