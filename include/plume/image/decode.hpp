@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "plume/image/jpeg_tables.hpp"
 #include "plume/image/picture.hpp"
 
 #define STB_IMAGE_IMPLEMENTATION
@@ -70,6 +71,7 @@ inline Picture decode(const std::string& name, std::span<const std::byte> file,
     fail<FormatError>(name, "a JPEG or PNG picture", "something else");
   if (file.size() > static_cast<std::size_t>(INT32_MAX))
     fail<FormatError>(name, "a picture below 2 GiB", file.size());
+  if (detail::is_jpeg(file)) detail::check_jpeg_tables(name, file);
   const auto* data = reinterpret_cast<const unsigned char*>(file.data());
   const auto size = static_cast<int>(file.size());
   int width = 0;
