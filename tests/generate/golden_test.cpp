@@ -163,7 +163,9 @@ TEST_CASE("generate: text without images, and prompts that cannot be") {
   refuse({ids, Tensor<bool>({1, 3}, {true, true, false})}, "padding on the left");
   refuse({ids, Tensor<bool>({1, 3}, {true, false, true})}, "padding on the left");
   refuse({ids, full<bool>({1, 2}, true)}, "a mask of shape");
-  refuse({Tensor<std::int64_t>({1, 0})}, "prompts [B, T >= 1]");
+  refuse({Tensor<std::int64_t>({1, 0})}, "prompts [B >= 1, T >= 1]");
+  refuse({Tensor<std::int64_t>({0, 3})}, "prompts [B >= 1, T >= 1]");
+  refuse({ids, {}, 2}, "prompts from their start");
   refuse({Tensor<std::int64_t>({2, 1}, {5, 6})}, "images [2");
   generate::Options bad = o;
   bad.suppressed.push_back(1 << 20);

@@ -39,7 +39,7 @@ ClassScores classify(const models::VisionLanguageModel<T, Parts...>& model, cons
     Tensor<double> later;
     if (k > 0) {
       Tensor<std::int64_t> ids(Shape{shape[0], k});
-      for (index_t b = 0; b < shape[0]; ++b) std::copy_n(name.begin(), k, &ids(b, 0));
+      for (index_t b = 0; b < shape[0]; ++b) std::copy_n(name.begin(), k, ids.data() + b * k);
       later = session.preview(ids);
     }
     for (std::size_t b = 0; b < B; ++b) {

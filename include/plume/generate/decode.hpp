@@ -14,7 +14,7 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   virtual ~Reader() = default;
-  /// Logits after the prompts [B, V]. Called once, first.
+  /// Logits after the prompts [B, V]. Called first; calling it again starts anew.
   virtual std::vector<double> start() = 0;
   /// Row i becomes row parents[i] followed by tokens[i]; returns the logits after it. Rows of one prompt follow
   /// each other, as many for each; the first call may have more of them than prompts.

@@ -15,11 +15,11 @@ Result generate(const models::VisionLanguageModel<T, Parts...>& model, const Ten
   Options all = options;
   if (model.plan.image_token >= 0) all.suppressed.push_back(model.plan.image_token);
   Session<T, Parts...> session(model, images, prompt);
+  const Tensor<std::int64_t> ids = prompt.ids.contiguous();
+  const index_t T_prompt = ids.size(1);
   std::vector<Ids> prompts;
-  for (index_t b = 0; b < prompt.ids.size(0); ++b) {
-    prompts.emplace_back();
-    for (index_t t = 0; t < prompt.ids.size(1); ++t) prompts.back().push_back(prompt.ids(b, t));
-  }
+  for (index_t b = 0; b < ids.size(0); ++b)
+    prompts.emplace_back(ids.data() + b * T_prompt, ids.data() + (b + 1) * T_prompt);
   return decode(session, prompts, all, on_token);
 }
 

@@ -48,10 +48,10 @@ std::pair<Tensor<T>, std::vector<index_t>> distinct_rows(const Tensor<T>& x) {
 
 }  // namespace detail
 
-/// Throws ShapeError or ValueError unless `prompt` is whole, [B, T >= 1], padded on the left alone.
+/// Throws ShapeError or ValueError unless `prompt` is whole, [B >= 1, T >= 1], padded on the left alone.
 inline void check_prompt(const models::TextInput& prompt) {
-  if (!prompt.ids.defined() || prompt.ids.rank() != 2 || prompt.ids.size(1) < 1)
-    fail<ShapeError>("generate", "prompts [B, T >= 1]",
+  if (!prompt.ids.defined() || prompt.ids.rank() != 2 || prompt.ids.numel() == 0)
+    fail<ShapeError>("generate", "prompts [B >= 1, T >= 1]",
                      prompt.ids.defined() ? prompt.ids.shape() : Shape{});
   if (prompt.past != 0) fail<ValueError>("generate", "prompts from their start", prompt.past);
   if (!prompt.mask.defined()) return;
@@ -81,12 +81,15 @@ class Session : public Reader {
     const NoGrad scope;
     media_ = model_.prepare(encode(images));
     const Tensor<std::int64_t> times = nn::text_times(prompt.ids, model_.plan.image_token);
-    for (index_t b = 0; b < rows_; ++b) last_times_.push_back(times(b, prompt.ids.size(1) - 1));
+    for (index_t b = 0; b < rows_; ++b)
+      last_times_.push_back(times.data()[(b + 1) * prompt.ids.size(1) - 1]);
     for (index_t b = 0; prompt.mask.defined() && b < rows_; ++b) padded_ |= !prompt.mask(b, 0);
   }
 
   std::vector<double> start() override {
     const NoGrad scope;
+    cache_ = {};
+    rows_ = prompt_.ids.size(0);
     const Tensor<std::int64_t> times = nn::text_times(prompt_.ids, model_.plan.image_token);
     const index_t T_prompt = prompt_.ids.size(1);
     const Var<T> x = run({prompt_.ids, padded_ ? prompt_.mask : Tensor<bool>(), 0}, times, cache_);
@@ -161,11 +164,10 @@ class Session : public Reader {
   /// Text times [B, n k] of k new tokens per row.
   [[nodiscard]] Tensor<std::int64_t> times_of(index_t k) const {
     const auto B = static_cast<index_t>(last_times_.size());
-    Tensor<std::int64_t> out(Shape{B, rows_ / B * k});
-    for (index_t b = 0; b < B; ++b) {
-      for (index_t t = 0; t < out.size(1); ++t)
-        out(b, t) = last_times_[static_cast<std::size_t>(b)];
-    }
+    const index_t n = rows_ / B * k;
+    Tensor<std::int64_t> out(Shape{B, n});
+    for (index_t b = 0; b < B; ++b)
+      std::fill_n(out.data() + b * n, n, last_times_[static_cast<std::size_t>(b)]);
     return out;
   }
   void follow(std::span<const index_t> parents) {

@@ -1,0 +1,109 @@
+// Captions of a whole Flamingo at a small real size (ViT-B/32, Perceiver, OPT-125M's shapes, a gated block
+// before each layer), random weights: images encoded, prompt read and 20 tokens made, by beams and shots; and one
+// step of decoding alone, as text and images before it grow.
+
+#include <benchmark/benchmark.h>
+
+#include "plume/generate/generate.hpp"
+#include "plume/models/opt.hpp"
+
+namespace {
+
+using namespace plume;
+using namespace plume::models;
+
+constexpr index_t vocabulary = 50280;
+constexpr std::int64_t image_token = 50278;
+constexpr index_t tokens_per_shot = 24;
+
+struct Setup {
+  Flamingo<float> model;
+  Setup()
+      : model(
+            FusionPlan{1, image_token},
+            [](nn::Module& owner, const char* name) {
+              return std::make_unique<ClipVision<float>>(
+                  owner, name, ClipVisionSizes::vit_b_32(Activation::quick_gelu));
+            },
+            [](nn::Module& owner, const char* name) {
+              return std::make_unique<nn::PerceiverResampler<float>>(
+                  owner, name, nn::ResamplerSizes{.width = 768});
+            },
+            [](nn::Module& owner, const char* name) {
+              return std::make_unique<Opt<float>>(owner, name,
+                                                  OptSizes{vocabulary, 768, 12, 12, 3072, 2048});
+            },
+            nn::GatedBlockSizes{.text_width = 768, .visual_width = 768}) {
+    initialize(model, 1);
+  }
+  /// A prompt of `shots` demonstrations and a query, and its images.
+  static TextInput prompt(index_t shots) {
+    const index_t T = (shots + 1) * tokens_per_shot;
+    Tensor<std::int64_t> ids(Shape{1, T});
+    for (index_t t = 0; t < T; ++t)
+      ids.data()[t] = t % tokens_per_shot == 0 ? image_token : 7 + 13 * t % 50000;
+    return {ids};
+  }
+  static Tensor<float> images(index_t shots) {
+    Generator g(2);
+    return normal<float>({1, shots + 1, 1, 3, 224, 224}, g);
+  }
+};
+
+void caption(benchmark::State& state) {
+  const Setup s;
+  generate::Options o;
+  o.num_beams = state.range(0);
+  const TextInput prompt = Setup::prompt(state.range(1));
+  const Tensor<float> images = Setup::images(state.range(1));
+  for ([[maybe_unused]] auto _ : state)
+    benchmark::DoNotOptimize(generate::generate(s.model, images, prompt, o).tokens.data());
+  state.counters["captions/s"] =
+      benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(caption)
+    ->Name("generate/caption")
+    ->ArgNames({"beams", "shots"})
+    ->ArgsProduct({{1, 3}, {0, 4, 8}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void prefill(benchmark::State& state) {
+  const Setup s;
+  const TextInput prompt = Setup::prompt(state.range(0));
+  generate::Session session(s.model, Setup::images(state.range(0)), prompt);
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(session.start().data());
+  state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(prompt.ids.numel()),
+                                                  benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(prefill)
+    ->Name("generate/prefill")
+    ->ArgNames({"shots"})
+    ->ArgsProduct({{0, 8, 32}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void step(benchmark::State& state) {
+  const Setup s;
+  const auto beams = static_cast<std::size_t>(state.range(0));
+  generate::Session session(s.model, Setup::images(state.range(1)), Setup::prompt(state.range(1)));
+  session.start();
+  const std::vector<index_t> first(beams, 0);
+  std::vector<index_t> parents(beams);
+  for (std::size_t i = 0; i < beams; ++i) parents[i] = static_cast<index_t>((i + 1) % beams);
+  const std::vector<std::int64_t> tokens(beams, 11);
+  session.advance(first, tokens);
+  for ([[maybe_unused]] auto _ : state)
+    benchmark::DoNotOptimize(session.advance(parents, tokens).data());
+  state.counters["tokens/s"] =
+      benchmark::Counter(static_cast<double>(beams), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(step)
+    ->Name("generate/step")
+    ->ArgNames({"beams", "shots"})
+    ->ArgsProduct({{1, 3}, {0, 8, 32}})
+    ->Iterations(20)  // each makes the text longer
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
