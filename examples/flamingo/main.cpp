@@ -5,9 +5,12 @@
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app("OpenFlamingo (arXiv 2308.01390): verify, trace, compare.", "flamingo");
+  CLI::App app(
+      "OpenFlamingo (arXiv 2308.01390): caption pictures, and verify, trace and compare models.",
+      "flamingo");
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "The options of every command");
+  flamingo::add_caption(app);
   flamingo::add_verify(app);
   flamingo::add_trace(app);
   flamingo::add_diff(app);

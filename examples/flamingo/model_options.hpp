@@ -2,6 +2,7 @@
 // The options by which a command is told which model to open.
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "plume/models/open.hpp"
 #include "plume/models/released.hpp"
@@ -11,7 +12,7 @@ namespace flamingo {
 
 struct ModelOptions {
   plume::models::FlamingoFiles files;
-  std::string tokenizer, clip, released;
+  std::string model, tokenizer, clip;
   plume::index_t every = 1;
   bool gelu = false;
 
@@ -31,28 +32,49 @@ struct ModelOptions {
     command.add_option("--every", every, "A gated block before every k-th layer")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    command.add_option(
-        "--model", released,
-        "A released model, which sets --every and --clip: OpenFlamingo-9B-vitl-mpt7b, ...");
+    command.add_option("--model", model,
+                       "A folder with vision/, lm/, tokenizer/, checkpoint.pt and the sizes in "
+                       "flamingo.json or case.json; or a released model, which sets --every and "
+                       "--clip: OpenFlamingo-9B-vitl-mpt7b, ...");
   }
 
-  [[nodiscard]] plume::text::Tokenizer load_tokenizer() const {
-    return plume::text::Tokenizer::load(tokenizer.empty() ? files.language : tokenizer);
+  /// The tokenizer, and the model it belongs to.
+  template <plume::Floating T>
+  std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open() const {
+    namespace models = plume::models;
+    if (!std::filesystem::is_directory(model)) {
+      if (!model.empty()) (void)plume::models::released_model(model);
+      require("--vision (or --model FOLDER)", files.vision);
+      require("--lm", files.language);
+      plume::text::Tokenizer words =
+          plume::text::Tokenizer::load(tokenizer.empty() ? files.language : tokenizer);
+      auto built = models::open_flamingo<T>(files, sizes(words));
+      return {std::move(words), std::move(built)};
+    }
+    for (const char* name : {"/flamingo.json", "/case.json"}) {
+      const std::string file = model + name;
+      if (!std::filesystem::exists(file)) continue;
+      return {plume::text::Tokenizer::load(model + "/tokenizer"),
+              models::open_flamingo<T>(models::files_below(model),
+                                       models::flamingo_sizes(file, plume::io::read_json(file)))};
+    }
+    plume::fail<plume::FormatError>(model, "the sizes of the model in flamingo.json",
+                                    "no such file");
   }
 
-  /// Sizes the files do not say. Throws ValueError naming an option that is missing.
+ private:
+  static void require(const char* option, const std::string& value) {
+    if (value.empty()) plume::fail<plume::ValueError>("flamingo", option, "no such option");
+  }
+  /// Sizes the files do not say.
   [[nodiscard]] plume::models::FlamingoSizes sizes(const plume::text::Tokenizer& words) const {
     using plume::models::Activation;
     using plume::models::ClipVisionSizes;
-    for (const auto& [option, value] :
-         {std::pair{"--vision", &files.vision}, {"--lm", &files.language}}) {
-      if (value->empty()) plume::fail<plume::ValueError>("flamingo", option, "no such option");
-    }
     plume::models::FlamingoSizes s;
     s.every = every;
     std::string shape = clip;
-    if (!released.empty()) {
-      s.every = plume::models::released_model(released).every;
+    if (!model.empty()) {
+      s.every = plume::models::released_model(model).every;
       shape = "ViT-L-14";
     }
     s.vocabulary = words.size();

@@ -4,7 +4,7 @@
 
 #include "commands.hpp"
 #include "model_options.hpp"
-#include "plume/image/transform.hpp"
+#include "pictures.hpp"
 #include "verify/model_case.hpp"
 
 using namespace plume;
@@ -19,19 +19,6 @@ struct TraceOptions {
   std::vector<std::string> images;
 };
 
-/// Pictures as [1, M, 1, 3, S, S].
-template <Floating T>
-Tensor<T> load_images(const std::vector<std::string>& files, index_t side) {
-  Tensor<T> out(Shape{1, static_cast<index_t>(files.size()), 1, 3, side, side});
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const io::Source file = io::Source::file(files[i]);
-    const Tensor<float> x = image::transform(files[i], file.bytes, side);
-    Tensor<T> place = out.select(1, static_cast<index_t>(i));
-    place.copy_from(x.cast<T>().reshape(place.shape()));
-  }
-  return out;
-}
-
 template <Floating T>
 void trace(const TraceOptions& options) {
   io::StateDict values;
@@ -45,12 +32,11 @@ void trace(const TraceOptions& options) {
     (void)no_grad([&] { return forward_case<T>(*model, in, observe); });
     facts["case"] = options.golden_case;
   } else {
-    const text::Tokenizer words = options.model.load_tokenizer();
-    const auto model = models::open_flamingo<T>(options.model.files, options.model.sizes(words));
+    const auto [words, model] = options.model.open<T>();
     const text::Ids ids = words.encode(options.prompt);
     Tensor<std::int64_t> tokens(Shape{1, static_cast<index_t>(ids.size())});
     std::copy(ids.begin(), ids.end(), tokens.data());
-    const Tensor<T> images = load_images<T>(options.images, model->vision_encoder->sizes.image);
+    const Tensor<T> images = load_pictures<T>(options.images, model->vision_encoder->sizes.image);
     (void)no_grad([&] { return (*model)(images, models::TextInput{tokens}, observe); });
     facts["prompt"] = options.prompt;
   }

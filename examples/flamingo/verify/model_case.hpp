@@ -24,37 +24,12 @@ Allowed allowed(const plume::io::Json& facts) {
   return rotary ? Allowed{1e-5, 1e-5} : Allowed{1e-9, 1e-9};
 }
 
-inline plume::models::FlamingoSizes case_sizes(const std::string& file, const plume::io::Json& c) {
-  try {
-    const plume::io::Json& r = c.at("resampler");
-    const plume::io::Json& g = c.at("gated_block");
-    plume::models::FlamingoSizes s;
-    s.every = c.at("cross_attn_every_n_layers");
-    s.vocabulary = c.at("vocabulary");
-    s.image_token = c.at("image_token");
-    s.endofchunk_token = c.at("endofchunk_token");
-    s.train_embeddings = !c.at("freeze_lm_embeddings").get<bool>();
-    s.resampler.depth = r.at("depth");
-    s.resampler.latents = r.at("num_latents");
-    s.resampler.heads = {r.at("heads"), r.at("dim_head")};
-    s.resampler.multiple = r.at("ff_mult");
-    s.gated_block.heads = {g.at("heads"), g.at("dim_head")};
-    s.gated_block.multiple = g.at("ff_mult");
-    s.gated_block.mask = g.at("only_attend_immediate_media").get<bool>()
-                             ? plume::nn::MediaMask::immediate
-                             : plume::nn::MediaMask::all_previous;
-    return s;
-  } catch (const plume::io::Json::exception& error) {
-    plume::fail<plume::FormatError>(file, "the sizes of a Flamingo", error.what());
-  }
-}
-
 template <plume::Floating T>
 std::unique_ptr<plume::models::Flamingo<T>> open_case(const std::string& folder) {
   const std::string file = folder + "/case.json";
   return plume::models::open_flamingo<T>(
-      {folder + "/vision", folder + "/lm", folder + "/checkpoint.pt"},
-      case_sizes(file, plume::io::read_json(file)));
+      plume::models::files_below(folder),
+      plume::models::flamingo_sizes(file, plume::io::read_json(file)));
 }
 
 inline plume::models::TextInput text_of(const plume::io::StateDict& in, const std::string& which) {

@@ -27,6 +27,44 @@ struct FlamingoSizes {
   std::uint64_t seed = 0;
 };
 
+/// A folder that holds all of a model: vision/, lm/, checkpoint.pt (and tokenizer/).
+inline FlamingoFiles files_below(const std::string& folder) {
+  return {folder + "/vision", folder + "/lm", folder + "/checkpoint.pt"};
+}
+
+/// Sizes as JSON gives them, under these names:
+///
+///   {"cross_attn_every_n_layers": 1, "vocabulary": 50280, "image_token": 50278, "endofchunk_token": 50277,
+///    "freeze_lm_embeddings": false,
+///    "resampler": {"depth": 6, "num_latents": 64, "heads": 8, "dim_head": 64, "ff_mult": 4},
+///    "gated_block": {"heads": 8, "dim_head": 64, "ff_mult": 4, "only_attend_immediate_media": true}}
+///
+/// Throws FormatError naming `file` and what is missing.
+inline FlamingoSizes flamingo_sizes(const std::string& file, const io::Json& c) {
+  try {
+    const io::Json& r = c.at("resampler");
+    const io::Json& g = c.at("gated_block");
+    FlamingoSizes s;
+    s.every = c.at("cross_attn_every_n_layers");
+    s.vocabulary = c.at("vocabulary");
+    s.image_token = c.at("image_token");
+    s.endofchunk_token = c.at("endofchunk_token");
+    s.train_embeddings = !c.at("freeze_lm_embeddings").get<bool>();
+    s.resampler.depth = r.at("depth");
+    s.resampler.latents = r.at("num_latents");
+    s.resampler.heads = {r.at("heads"), r.at("dim_head")};
+    s.resampler.multiple = r.at("ff_mult");
+    s.gated_block.heads = {g.at("heads"), g.at("dim_head")};
+    s.gated_block.multiple = g.at("ff_mult");
+    s.gated_block.mask = g.at("only_attend_immediate_media").get<bool>()
+                             ? nn::MediaMask::immediate
+                             : nn::MediaMask::all_previous;
+    return s;
+  } catch (const io::Json::exception& error) {
+    fail<FormatError>(file, "the sizes of a Flamingo", error.what());
+  }
+}
+
 /// Builds the model and fills it. Throws FormatError naming the file and what is wrong with it.
 template <Floating T>
 std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const FlamingoSizes& sizes) {

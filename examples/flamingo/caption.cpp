@@ -1,0 +1,165 @@
+// flamingo caption: pictures and a prompt in, text out; few-shot with --shot or --shots.
+
+#include <filesystem>
+#include <iostream>
+
+#include "commands.hpp"
+#include "model_options.hpp"
+#include "pictures.hpp"
+#include "plume/generate/generate.hpp"
+#include "plume/io/json.hpp"
+
+using namespace plume;
+
+namespace flamingo {
+
+namespace {
+
+struct Shot {
+  std::string image, text;
+};
+
+struct CaptionOptions {
+  ModelOptions model;
+  std::vector<std::string> images, shots;
+  std::string shots_file, prompt = "<image>Output:";
+  generate::Options generation;
+  bool json = false;
+};
+
+/// PICTURE=TEXT; a picture's name may hold no '='.
+Shot parse_shot(const std::string& given) {
+  const std::size_t at = given.find('=');
+  if (at == std::string::npos || at == 0) fail<ValueError>("caption", "--shot PICTURE=TEXT", given);
+  return {given.substr(0, at), given.substr(at + 1)};
+}
+
+/// [{"image": "a.jpg", "text": "A cat."}, ...], paths relative to the file.
+std::vector<Shot> read_shots(const std::string& path) {
+  const io::Json list = io::read_json(path);
+  if (!list.is_array())
+    fail<FormatError>(path, "a list of {\"image\", \"text\"}", list.type_name());
+  std::vector<Shot> out;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  for (const io::Json& entry : list) {
+    for (const char* key : {"image", "text"}) {
+      if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string())
+        fail<FormatError>(path, cat("a text \"", key, "\" in each entry"), entry.dump());
+    }
+    out.push_back({(folder / entry["image"].get<std::string>()).string(), entry["text"]});
+  }
+  return out;
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++n;
+  return n;
+}
+
+/// Prints what a text has grown by; a character that is not whole yet waits.
+class Stream {
+ public:
+  explicit Stream(const text::Tokenizer& words) : words_(words) {}
+  void hear(std::int64_t token) {
+    ids_.push_back(token);
+    const std::string text = words_.decode(ids_, {.skip_special_tokens = true});
+    if (text.ends_with("\xEF\xBF\xBD") || text.size() < shown_) return;
+    std::cout << text.substr(shown_) << std::flush;
+    shown_ = text.size();
+  }
+
+ private:
+  const text::Tokenizer& words_;
+  text::Ids ids_;
+  std::size_t shown_ = 0;
+};
+
+void caption(const CaptionOptions& given) {
+  std::vector<Shot> shots;
+  if (!given.shots_file.empty()) shots = read_shots(given.shots_file);
+  for (const std::string& shot : given.shots) shots.push_back(parse_shot(shot));
+
+  std::string context;
+  std::vector<std::string> seen;
+  for (const Shot& shot : shots) {
+    context += given.prompt + shot.text + "<|endofchunk|>\n";
+    seen.push_back(shot.image);
+  }
+  const std::size_t pictures = count(given.prompt, "<image>");
+  if (pictures != 1 && !shots.empty())
+    fail<ValueError>("caption", "one <image> in the prompt of few-shot examples", pictures);
+  if (pictures == 0 || given.images.size() % pictures != 0)
+    fail<ValueError>("caption", cat("pictures for the ", pictures, " <image> of the prompt"),
+                     cat(given.images.size(), " pictures"));
+
+  const auto [words, model] = given.model.open<float>();
+  generate::Options options = given.generation;
+  options.eos = words.end_of_chunk().value();
+  options.suppressed = {words.image().value()};
+  if (words.pad() && *words.pad() != options.eos) options.suppressed.push_back(*words.pad());
+
+  const text::Ids ids = words.encode(context + given.prompt);
+  models::TextInput prompt{Tensor<std::int64_t>(Shape{1, static_cast<index_t>(ids.size())})};
+  std::copy(ids.begin(), ids.end(), prompt.ids.data());
+  const bool streams = options.num_beams == 1 && options.num_return_sequences == 1 && !given.json;
+  for (std::size_t first = 0; first < given.images.size(); first += pictures) {
+    std::vector<std::string> files = seen;
+    const auto from = given.images.begin() + static_cast<std::ptrdiff_t>(first);
+    files.insert(files.end(), from, from + static_cast<std::ptrdiff_t>(pictures));
+    const Tensor<float> images = load_pictures<float>(files, model->vision_encoder->sizes.image);
+    if (!given.json && given.images.size() > pictures) std::cout << *from << ": ";
+    Stream stream(words);
+    const generate::OnToken hear =
+        streams ? generate::OnToken([&](index_t, std::int64_t token) { stream.hear(token); })
+                : generate::OnToken();
+    const generate::Result result = generate::generate(*model, images, prompt, options, hear);
+    io::Json texts = io::Json::array();
+    for (const auto& row : result.tokens)
+      texts.push_back(words.decode(row, {.skip_special_tokens = true}));
+    if (given.json) {
+      std::cout << io::Json{{"images", files}, {"texts", texts}, {"scores", result.scores}}.dump()
+                << std::endl;
+    } else if (streams) {
+      std::cout << std::endl;
+    } else {
+      for (const io::Json& text : texts) std::cout << text.get<std::string>() << std::endl;
+    }
+  }
+}
+
+}  // namespace
+
+void add_caption(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("caption", "Continue a prompt about pictures: a caption, or an answer");
+  auto given = std::make_shared<CaptionOptions>();
+  generate::Options& g = given->generation;
+  given->model.add_to(*command);
+  command->add_option("--image", given->images, "Pictures; each <image> of the prompt takes one")
+      ->required();
+  command
+      ->add_option("--prompt", given->prompt,
+                   "The text to continue, with <image> where a picture is")
+      ->capture_default_str();
+  command->add_option("--shot", given->shots, "An example before the prompt: PICTURE=TEXT");
+  command->add_option("--shots", given->shots_file,
+                      "Examples from a JSON file: [{\"image\": ..., \"text\": ...}, ...]");
+  command->add_option("--beams", g.num_beams, "Beams; 1 is greedy, and streams")
+      ->capture_default_str();
+  command->add_option("--max-new-tokens", g.max_new_tokens)->capture_default_str();
+  command->add_option("--min-new-tokens", g.min_new_tokens)->capture_default_str();
+  command->add_option("--length-penalty", g.length_penalty)->capture_default_str();
+  command->add_option("--no-repeat-ngram", g.no_repeat_ngram_size)->capture_default_str();
+  command->add_option("--return", g.num_return_sequences, "Texts per prompt")
+      ->capture_default_str();
+  command->add_flag("--sample", g.sample, "Draw tokens in place of the likeliest");
+  command->add_option("--temperature", g.temperature)->capture_default_str();
+  command->add_option("--top-k", g.top_k)->capture_default_str();
+  command->add_option("--top-p", g.top_p)->capture_default_str();
+  command->add_option("--seed", g.seed, "Of --sample")->capture_default_str();
+  command->add_flag("--json", given->json, "One JSON object per prompt: images, texts, scores");
+  command->callback([given] { caption(*given); });
+}
+
+}  // namespace flamingo
