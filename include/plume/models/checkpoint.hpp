@@ -83,7 +83,7 @@ io::StateDict checkpoint_of(const Model& model) {
     if (p.dtype() != dtype_of<T>)
       fail<DtypeError>(key, cat("a parameter of ", dtype_name<T>()), plume::name(p.dtype()));
     const io::StoredTensor stored(table ? tokens.table()
-                                        : static_cast<const nn::Parameter<T>&>(p)().value());
+                                        : static_cast<const nn::Parameter<T>&>(p).value());
     out.add(name, stored);
     // OPT's class names its tied output matrix too.
     if (table && model.lang_encoder->tied() && layers == "model.decoder.layers")

@@ -70,12 +70,14 @@ class PackedSelfAttention : public nn::Module {
         sizes{width / head_width, head_width},
         in_proj_weight(*this, "in_proj_weight", {3 * width, width}, nn::Init::fan_in(width)),
         in_proj_bias(*this, "in_proj_bias", {3 * width}, nn::Init::zeros()),
-        out_proj(*this, "out_proj", width, width) {}
+        out_proj(*this, "out_proj", width, width) {
+    in_proj_weight.only_in_products();
+  }
 
   Var<T> operator()(const Var<T>& x) const {
     const ModuleScope scope(name().c_str());
     const index_t W = sizes.inner();
-    const Var<T> qkv = linear(x, in_proj_weight(), in_proj_bias());
+    const Var<T> qkv = nn::apply_linear(x, in_proj_weight, in_proj_bias());
     const auto part = [&](index_t i) {
       return nn::split_heads(slice(qkv, -1, i * W, (i + 1) * W), sizes);
     };

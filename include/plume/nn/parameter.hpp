@@ -5,6 +5,7 @@
 // values (initialize, a weight file), so a model of any size can be built, counted and printed for free.
 
 #include <cmath>
+#include <memory>
 #include <string>
 
 #include "plume/autograd/var.hpp"
@@ -42,7 +43,9 @@ class ParameterBase {
   [[nodiscard]] bool trainable() const noexcept { return trainable_; }
   [[nodiscard]] virtual DType dtype() const noexcept = 0;
   [[nodiscard]] virtual bool has_values() const noexcept = 0;
-  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;  ///< of the values, held or not
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;  ///< of the values, there or not
+  /// The scalar type the values lie in memory as: dtype() but for a HeldMatrix.
+  [[nodiscard]] virtual DType stored_dtype() const noexcept { return dtype(); }
   /// First values from `init`, drawn from stream `stream` of `seed`.
   virtual void initialize(std::uint64_t seed, std::uint64_t stream) = 0;
   /// A frozen parameter has no gradient; values stay. Felt everywhere: see nn/freeze.hpp.
@@ -57,29 +60,76 @@ class ParameterBase {
   Init init_;
 };
 
+/// The values of a frozen matrix in a smaller form than Tensor<T>, of which there is one: nn/hold_frozen.hpp.
+template <Floating T>
+class HeldMatrix {
+ public:
+  virtual ~HeldMatrix() = default;
+  [[nodiscard]] virtual DType dtype() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t value_bytes() const noexcept = 0;  ///< of one element
+  [[nodiscard]] virtual bool has_values() const noexcept = 0;
+  /// Other values in the same form.
+  [[nodiscard]] virtual std::shared_ptr<const HeldMatrix> of(const Tensor<T>& value) const = 0;
+  [[nodiscard]] virtual Tensor<T> value() const = 0;
+  /// x w^T + b; b may be undefined.
+  [[nodiscard]] virtual Var<T> linear(const Var<T>& x, const Var<T>& b) const = 0;
+};
+
 template <Floating T>
 class Parameter final : public ParameterBase {
  public:
   using ParameterBase::ParameterBase;
 
   [[nodiscard]] DType dtype() const noexcept override { return dtype_of<T>; }
-  [[nodiscard]] bool has_values() const noexcept override { return var_.defined(); }
+  [[nodiscard]] DType stored_dtype() const noexcept override {
+    return held_ ? held_->dtype() : dtype();
+  }
+  [[nodiscard]] bool has_values() const noexcept override {
+    return held_ ? held_->has_values() : var_.defined();
+  }
   [[nodiscard]] std::size_t bytes() const noexcept override {
-    return static_cast<std::size_t>(shape().numel()) * sizeof(T);
+    return static_cast<std::size_t>(shape().numel()) * (held_ ? held_->value_bytes() : sizeof(T));
   }
   /// The differentiable value. Throws ValueError where there are no values yet.
   const Var<T>& operator()() const {
+    if (held_) {
+      fail<ValueError>(name(), "values in their own scalar type",
+                       cat("values held as ", plume::name(held_->dtype())));
+    }
     if (!var_.defined()) {
       fail<ValueError>(name(), "values (initialize the model, or load weights)", "a shape alone");
     }
     return var_;
   }
+  /// The numbers, in whatever form they are held.
+  [[nodiscard]] Tensor<T> value() const { return held_ ? held_->value() : (*this)().value(); }
+
+  /// Its module promises that it meets this parameter in apply_linear (nn/linear.hpp) and nowhere else.
+  void only_in_products() noexcept { only_in_products_ = true; }
+  [[nodiscard]] bool is_only_in_products() const noexcept { return only_in_products_; }
+  /// From now on, until it is made trainable, the values are kept in the form of `form`.
+  void hold(std::shared_ptr<const HeldMatrix<T>> form) {
+    if (trainable() || !only_in_products_) {
+      fail<ValueError>(name(), "a frozen parameter that only products use",
+                       trainable() ? "a trainable one" : "another one");
+    }
+    const Tensor<T> values = has_values() ? value() : Tensor<T>();
+    held_ = values.defined() ? form->of(values) : std::move(form);
+    var_ = {};
+  }
+  /// Null where the values are a plain tensor.
+  [[nodiscard]] const HeldMatrix<T>* held() const noexcept { return held_.get(); }
+
   /// Takes over the numbers; the shape must be the parameter's.
   void set_value(Tensor<T> value) {
     if (!(value.shape() == shape())) {
       fail<ShapeError>(name(), cat("values of shape ", shape()), value.shape());
     }
-    var_ = Var<T>(std::move(value), trainable());
+    if (held_) {
+      held_ = held_->of(value);
+    } else {
+      var_ = Var<T>(std::move(value), trainable());
+    }
   }
   void initialize(std::uint64_t seed, std::uint64_t stream) override {
     const MemoryScope scope(MemoryTag::parameters);
@@ -98,11 +148,17 @@ class Parameter final : public ParameterBase {
   }
   void set_trainable(bool trainable) override {
     trainable_ = trainable;
+    if (trainable && held_) {
+      if (held_->has_values()) var_ = Var<T>(held_->value(), true);
+      held_.reset();
+    }
     if (var_.defined() && var_.requires_grad() != trainable) var_ = Var<T>(var_.value(), trainable);
   }
 
  private:
   Var<T> var_;
+  std::shared_ptr<const HeldMatrix<T>> held_;  // then var_ is undefined
+  bool only_in_products_ = false;
 };
 
 }  // namespace plume::nn

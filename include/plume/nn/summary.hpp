@@ -47,7 +47,7 @@ inline std::string size_text(std::size_t bytes) {
 inline void summarize(const Module& module, const std::string& indent, int depth,
                       std::string& out) {
   for (const ParameterBase* p : module.own_parameters()) {
-    out += cat(indent, p->name(), "  ", name(p->dtype()), p->shape(), "  ",
+    out += cat(indent, p->name(), "  ", name(p->stored_dtype()), p->shape(), "  ",
                grouped(p->shape().numel()), p->trainable() ? "  trainable" : "  frozen", "\n");
   }
   for (const Module* child : module.children()) {
