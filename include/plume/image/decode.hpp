@@ -1,6 +1,7 @@
 #pragma once
 // decode: JPEG and PNG from memory, with stb_image; no other format, and nothing larger than the limits.
 
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <string>
@@ -8,6 +9,20 @@
 #include "plume/image/jpeg_tables.hpp"
 #include "plume/image/picture.hpp"
 
+namespace plume::image::detail {
+/// A small PNG may inflate to gigabytes; no buffer of a picture within the limits needs as much as this.
+inline constexpr std::size_t most_buffer = std::size_t{1} << 29;
+inline void* stb_allocate(std::size_t bytes) noexcept {
+  return bytes > most_buffer ? nullptr : std::malloc(bytes);
+}
+inline void* stb_grow(void* buffer, std::size_t bytes) noexcept {
+  return bytes > most_buffer ? nullptr : std::realloc(buffer, bytes);
+}
+}  // namespace plume::image::detail
+
+#define STBI_MALLOC(size) plume::image::detail::stb_allocate(size)
+#define STBI_REALLOC(buffer, size) plume::image::detail::stb_grow(buffer, size)
+#define STBI_FREE(buffer) std::free(buffer)
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_JPEG
