@@ -22,5 +22,8 @@ void verify_images(const std::filesystem::path& folder, Report& report);
 void verify_tokenizer(const std::filesystem::path& folder, Report& report);
 void verify_weights(const std::filesystem::path& folder, Report& report);
 void verify_data(const std::filesystem::path& folder, Report& report);
+void verify_captions(const std::filesystem::path& folder, Report& report);
+void verify_vqa(const std::filesystem::path& folder, Report& report);
+void verify_evaluation(const std::filesystem::path& folder, Report& report);
 
 }  // namespace flamingo
