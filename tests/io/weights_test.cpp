@@ -93,4 +93,33 @@ TEST_CASE("weights: flipped bytes are read or refused, never a crash") {
   }
 }
 
+// 30 KB of pickle once asked for gigabytes: a large value copied again and again.
+TEST_CASE("weights: copies in a pickle are paid for") {
+  std::string pickle = "\x80\x02";
+  pickle += "c__torch__\nM\nq";
+  pickle += '\0';
+  pickle += '}' + std::string("(");
+  for (int i = 0; i < 8000; ++i) pickle += "NN";
+  pickle += std::string("uq\x01") + '0';
+  for (int i = 0; i < 8000; ++i) pickle += std::string("h") + '\0' + ")\x81h\x01" + 'b' + '0';
+  pickle += "N.";
+  Bytes bytes(reinterpret_cast<const std::byte*>(pickle.data()), pickle.size());
+  Pickle reader("copies", true);
+  CHECK_THROWS_WITH_AS(reader.load(bytes), doctest::Contains("values of at most"), FormatError);
+}
+
+// A list that holds itself many times once made the walk over a legacy file's values grow without end.
+TEST_CASE("weights: values that refer to each other in circles are walked once") {
+  const Source legacy = Source::file(golden_weights + "legacy.pt");
+  std::string file(reinterpret_cast<const char*>(legacy.bytes.data()), 15);
+  file += "\x80\x02M\xe9\x03.\x80\x02}.\x80\x02]q";
+  file += '\0' + std::string("(");
+  for (int i = 0; i < 20000; ++i) file += std::string("h") + '\0';
+  file += "e.\x80\x02].";
+  const Bytes bytes(reinterpret_cast<const std::byte*>(file.data()), file.size());
+  const TorchFile walked(Source{"circle", bytes, nullptr});
+  CHECK(walked.root().items.size() == 20000);
+  CHECK_THROWS_AS((void)walked.tensors(walked.root()), FormatError);
+}
+
 }  // namespace
