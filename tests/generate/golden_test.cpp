@@ -129,6 +129,18 @@ TEST_CASE("generate: a prompt alone gives what it gives in a batch; samples come
     const generate::Result r = generate::generate(*c.model, c.images.slice(0, b, b + 1), one, o);
     CHECK(r.scores[0] == doctest::Approx(batch.scores[static_cast<std::size_t>(b)]).epsilon(1e-9));
   }
+  // Of the five rows here only three have images of their own.
+  const std::vector<index_t> rows{2, 0, 2, 1, 0};
+  const models::TextInput again{
+      generate::detail::take_rows(c.prompt.ids.cast<double>(), rows).cast<std::int64_t>(),
+      generate::detail::take_rows(c.prompt.mask.cast<double>(), rows).cast<bool>()};
+  const generate::Result five =
+      generate::generate(*c.model, generate::detail::take_rows(c.images, rows), again, o);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<std::size_t>(rows[i]);
+    CHECK(five.tokens[i] == batch.tokens[row]);
+    CHECK(five.scores[i] == doctest::Approx(batch.scores[row]).epsilon(1e-9));
+  }
   o.num_beams = 1;
   o.sample = true;
   o.num_return_sequences = 2;
