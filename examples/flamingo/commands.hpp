@@ -12,5 +12,6 @@ void add_caption(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_trace(CLI::App& app);
 void add_diff(CLI::App& app);
+void add_shards(CLI::App& app);
 
 }  // namespace flamingo

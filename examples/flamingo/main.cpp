@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   flamingo::add_verify(app);
   flamingo::add_trace(app);
   flamingo::add_diff(app);
+  flamingo::add_shards(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

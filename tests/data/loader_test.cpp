@@ -9,6 +9,7 @@
 #include "plume/data/mixture.hpp"
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
+#include "plume/data/tar_writer.hpp"
 
 // The sequence of samples: the same for every number of threads, different for every seed and rank, restored exactly;
 // and what becomes of what is damaged.
@@ -28,41 +29,21 @@ struct Folder {
 
 using Files = std::vector<std::pair<std::string, std::string>>;
 
-/// A tar as the format has it: a block of header, blocks of bytes, two blocks of zeros.
-std::string tar_of(const Files& files) {
-  std::string out;
-  for (const auto& [name, bytes] : files) {
-    std::string header(512, '\0');
-    const auto put = [&](std::size_t at, const std::string& text) {
-      header.replace(at, text.size(), text);
-    };
-    const auto octal = [](std::size_t value) {
-      std::string digits(11, '0');
-      for (std::size_t i = 11; i-- > 0; value /= 8) digits[i] = static_cast<char>('0' + value % 8);
-      return digits;
-    };
-    put(0, name);
-    put(100, "0000644");
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, octal(bytes.size()));
-    put(136, octal(0));
-    put(148, "        ");
-    put(156, "0");
-    put(257, std::string("ustar\0"
-                         "00",
-                         8));
-    std::size_t sum = 0;
-    for (const char c : header) sum += static_cast<unsigned char>(c);
-    put(148, octal(sum).substr(5) + std::string("\0 ", 2));
-    out += header + bytes + std::string((512 - bytes.size() % 512) % 512, '\0');
-  }
-  return out + std::string(1024, '\0');
-}
-
 std::string write(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
   return path.string();
+}
+
+/// A tar of these files, as bytes.
+std::string tar_of(const Files& files) {
+  const fs::path path = fs::temp_directory_path() / cat("plume-tar-", getpid());
+  TarWriter tar(path.string());
+  for (const auto& [name, bytes] : files) tar.add(name, bytes);
+  tar.commit();
+  std::ifstream in(path, std::ios::binary);
+  std::string out{std::istreambuf_iterator<char>(in), {}};
+  fs::remove(path);
+  return out;
 }
 
 /// `count` shards of `records` records, each with one text that is its name.
@@ -346,6 +327,32 @@ TEST_CASE("expand_shards: braces, ranges, globs and lists") {
   const auto shards = make_shards(folder, 3, 1);
   CHECK(expand_shards((folder.path / "*.tar").string()) == shards);
   CHECK(expand_shards((folder.path / "shard{0,2}*").string()) == List{shards[0], shards[2]});
+}
+
+TEST_CASE("TarWriter: what it writes is read again; a name it cannot write is refused") {
+  const Folder folder;
+  const std::string path = (folder.path / "new.tar").string();
+  const std::string longest(100, 'n');
+  const Files files{{"a.txt", ""}, {"dir/b.txt", std::string(512, 'b')}, {longest, "c"}};
+  {
+    TarWriter tar(path);
+    for (const auto& [name, bytes] : files) tar.add(name, bytes);
+    CHECK_THROWS_AS(tar.add(longest + "n", "x"), ValueError);
+    CHECK_THROWS_AS(tar.add("", "x"), ValueError);
+    CHECK(!fs::exists(path));
+    tar.commit();
+  }
+  CHECK(fs::file_size(path) == 512 * (3 + 2 + 2));
+  Tar tar(path);
+  for (const auto& [name, bytes] : files) {
+    const auto member = tar.next();
+    REQUIRE(member);
+    CHECK(member->name == name);
+    CHECK(characters(member->bytes) == bytes);
+  }
+  CHECK(!tar.next());
+  TarWriter(path + ".never").add("a", "b");
+  CHECK(!fs::exists(path + ".never"));
 }
 
 }  // namespace

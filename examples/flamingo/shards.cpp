@@ -1,0 +1,167 @@
+// flamingo shards: look into tar shards, check them, and make them of a folder.
+
+#include <iomanip>
+#include <iostream>
+#include <map>
+
+#include "commands.hpp"
+#include "plume/data/loader.hpp"
+#include "plume/data/preflight.hpp"
+#include "plume/data/shard_list.hpp"
+#include "plume/data/tar_writer.hpp"
+
+namespace flamingo {
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace plume;
+
+struct Given {
+  std::string shards, tokenizer, stream = "pairs";
+  std::size_t threads = 2, a_shard = 1000;
+  std::string folder, prefix;
+  double threshold = 0.24;
+};
+
+using Histogram = std::map<std::size_t, std::size_t>;
+
+/// One line a bin, with a bar as long as its share of the largest.
+void print(const std::string& title, const Histogram& histogram, std::size_t width) {
+  std::size_t largest = 1;
+  for (const auto& [bin, count] : histogram) largest = std::max(largest, count);
+  std::cout << title << '\n';
+  for (const auto& [bin, count] : histogram) {
+    const std::string name =
+        width == 1 ? std::to_string(bin) : cat(bin * width, " to ", (bin + 1) * width - 1);
+    std::cout << "  " << std::setw(12) << name << std::setw(10) << count << "  "
+              << std::string(count * 40 / largest, '#') << '\n';
+  }
+}
+
+data::SourceOptions source_of(const Given& given) {
+  data::SourceOptions out;
+  out.shards = data::expand_shards(given.shards);
+  out.sampling = data::Sampling::once;
+  out.shuffle = 1;
+  return out;
+}
+
+/// Reads everything once; `use` sees each sample.
+template <class F>
+data::Losses read(const Given& given, const text::Tokenizer& tokenizer, F use) {
+  data::DocumentOptions documents;
+  documents.similarity_threshold = given.threshold;
+  data::LoaderOptions options;
+  options.threads = given.threads;
+  options.limits = {1, 1000, ~std::uint64_t{0}};
+  data::Loader loader(source_of(given),
+                      given.stream == "pairs" ? data::pair_maker(tokenizer)
+                                              : data::document_maker(tokenizer, documents),
+                      options);
+  while (auto sample = loader.next()) use(*sample);
+  return loader.losses();
+}
+
+void print(const data::Losses& losses) {
+  std::cout << losses.seen() << " records, " << losses.emitted_count() << " samples, "
+            << losses.dropped_count() << " dropped\n";
+  for (const auto& [reason, count] : losses.reasons())
+    std::cout << std::setw(10) << count << "  " << reason << '\n';
+  for (const auto& [shard, count] : losses.worst(5))
+    std::cout << "  damage in " << shard << ": " << count << '\n';
+}
+
+void inspect(const Given& given) {
+  const text::Tokenizer tokenizer = text::Tokenizer::load(given.tokenizer);
+  Histogram tokens, pictures, kilobytes;
+  std::size_t bytes = 0;
+  const data::Losses losses = read(given, tokenizer, [&](const data::Sample& sample) {
+    ++tokens[sample.ids.size() / 16];
+    ++pictures[sample.pictures.size()];
+    for (const data::SamplePicture& picture : sample.pictures) {
+      ++kilobytes[picture.file.size() / 16384];
+      bytes += picture.file.size();
+    }
+  });
+  print(losses);
+  print("tokens of a sample, without padding", tokens, 16);
+  print("pictures of a sample", pictures, 1);
+  print("KiB of a picture file", kilobytes, 16);
+  std::cout << bytes << " bytes of pictures in all\n";
+}
+
+void validate(const Given& given) {
+  const std::vector<std::string> problems = data::preflight(source_of(given));
+  for (const std::string& problem : problems) std::cout << problem << '\n';
+  const text::Tokenizer tokenizer = text::Tokenizer::load(given.tokenizer);
+  const data::Losses losses = read(given, tokenizer, [](const data::Sample&) {});
+  print(losses);
+  exit_code = problems.empty() && losses.damaged() == 0 && losses.emitted_count() > 0 ? 0 : 1;
+}
+
+/// Pictures of a folder with a text of the same name beside each, in the order of their names.
+void make(const Given& given) {
+  std::vector<fs::path> pictures;
+  for (const auto& entry : fs::directory_iterator(given.folder)) {
+    const std::string kind = entry.path().extension().string();
+    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") &&
+        fs::exists(fs::path(entry.path()).replace_extension(".txt")))
+      pictures.push_back(entry.path());
+  }
+  std::sort(pictures.begin(), pictures.end());
+  if (pictures.empty())
+    fail<FormatError>(given.folder, "pictures with a .txt of the same name beside them", "none");
+  const auto numbered = [](std::size_t number, std::size_t width) {
+    std::string digits = std::to_string(number);
+    return digits.insert(0, width - std::min(width, digits.size()), '0');
+  };
+  for (std::size_t begin = 0; begin < pictures.size(); begin += given.a_shard) {
+    const std::string path = given.prefix + numbered(begin / given.a_shard, 6) + ".tar";
+    data::TarWriter tar(path);
+    const std::size_t end = std::min(begin + given.a_shard, pictures.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string key = numbered(i, 9);
+      tar.add(key + pictures[i].extension().string(), io::Source::file(pictures[i].string()).bytes);
+      fs::path caption = pictures[i];
+      tar.add(key + ".txt", io::Source::file(caption.replace_extension(".txt").string()).bytes);
+    }
+    tar.commit();
+    std::cout << path << ": " << end - begin << " pairs\n";
+  }
+}
+
+}  // namespace
+
+void add_shards(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("shards", "Look into tar shards, check them, make them");
+  command->require_subcommand(1);
+  auto given = std::make_shared<Given>();
+  const auto reader = [&](const char* name, const char* what, void (*run)(const Given&)) {
+    CLI::App* sub = command->add_subcommand(name, what);
+    sub->add_option("SHARDS", given->shards, "Paths: {000..099}, *, and :: between several")
+        ->required();
+    sub->add_option("--tokenizer", given->tokenizer, "Folder of a tokenizer")->required();
+    sub->add_option("--stream", given->stream, "What the shards hold")
+        ->check(CLI::IsMember({"pairs", "documents"}))
+        ->capture_default_str();
+    sub->add_option("--similarity-threshold", given->threshold, "Of documents")
+        ->capture_default_str();
+    sub->add_option("--threads", given->threads, "Threads that read")->capture_default_str();
+    sub->callback([given, run] { run(*given); });
+  };
+  reader("inspect", "Count records, samples, tokens and pictures", inspect);
+  reader("validate", "Read everything; fail where anything is damaged", validate);
+  CLI::App* sub =
+      command->add_subcommand("make", "Shards of the pictures and .txt files of a folder");
+  sub->add_option("FOLDER", given->folder, "Pictures (jpg, jpeg, png) with a .txt beside each")
+      ->required();
+  sub->add_option("PREFIX", given->prefix, "Shards are PREFIX000000.tar, PREFIX000001.tar, ...")
+      ->required();
+  sub->add_option("--pairs-per-shard", given->a_shard, "Pairs of one shard")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->callback([given] { make(*given); });
+}
+
+}  // namespace flamingo
