@@ -4,11 +4,13 @@
 
 #include "plume/core/random.hpp"
 #include "plume/data/documents.hpp"
+#include "plume/data/labels.hpp"
 #include "plume/data/tar.hpp"
+#include "verify/groups.hpp"
 #include "verify/sha1.hpp"
 
-// What the verifier of the application does not say about golden data: by which reason each record is dropped. And
-// the parts a golden case cannot show alone: the assignment, base64, names of members.
+// Golden data, as the application verifies it; by which reason each record is dropped; and the parts a golden case
+// cannot show alone: the assignment, base64, names of members.
 
 using namespace plume;
 using data::Drop;
@@ -43,6 +45,30 @@ std::optional<std::string> decoded(std::string_view text) {
   const auto bytes = data::base64_decode(text);
   if (!bytes) return std::nullopt;
   return std::string(data::characters(*bytes));
+}
+
+TEST_CASE("golden: shards to samples and labels as the reference makes them") {
+  flamingo::Report report;
+  flamingo::verify_data(folder, report);
+  CHECK(report.comparisons().size() == 303);
+  CHECK(report.pending().empty());
+  for (const flamingo::Comparison& c : report.comparisons())
+    CHECK_MESSAGE(c.passes(), c.name, ": ", c.detail);
+}
+
+TEST_CASE(
+    "labels: a document without a picture has none; an eos that is the padding is not learnt") {
+  const data::Specials s{7, 8, 9};
+  const std::int64_t no = data::ignored_label;
+  const auto documents = [&](const text::Ids& ids) { return data::document_labels(ids, s); };
+  CHECK(documents({}) == text::Ids{});
+  CHECK(documents({1, 2, 8, 3}) == text::Ids{no, no, no, no});
+  CHECK(documents({1, 7, 2, 8, 8, 3, 7, 4, 7, 5, 9, 9}) ==
+        text::Ids{no, no, 2, 8, no, no, no, 4, no, 5, no, no});
+  CHECK(data::pair_labels(text::Ids{7, 1, 7, 2, 8, 0, 9}, s) == text::Ids{no, 1, no, 2, 8, 0, no});
+  CHECK(data::pair_labels(text::Ids{7, 1, 0, 0}, {7, 8, 0}) == text::Ids{no, 1, no, no});
+  CHECK(data::padded({1, 2}, 4, s) == text::Ids{1, 2, 9, 9});
+  CHECK(data::padded({1, 2, 3}, 2, s) == text::Ids{1, 2});
 }
 
 TEST_CASE("pairs: every record that is no sample is counted by its reason") {
