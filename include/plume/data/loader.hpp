@@ -149,7 +149,8 @@ class Loader {
             {"stream", o.stream},
             {"rank", o.rank},
             {"world", o.world},
-            {"shuffle", o.shuffle}};
+            {"shuffle", o.shuffle},
+            {"shuffle_bytes", o.shuffle_bytes}};
   }
 
   /// What an item comes to. Never throws.

@@ -27,7 +27,8 @@ struct SourceOptions {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;  ///< streams of one seed are independent
   std::uint64_t rank = 0, world = 1;
-  std::size_t shuffle = 1000;  ///< records of a block; 1 keeps their order
+  std::size_t shuffle = 1000;                          ///< records of a block; 1 keeps their order
+  std::size_t shuffle_bytes = std::size_t{256} << 20;  ///< a block that has so many bytes is full
 };
 
 /// The block that begins with record `index` of slot `slot`, of which `offset` records are handed out.
@@ -51,7 +52,8 @@ class Source {
     if (o.shards.empty()) fail<ValueError>("Source", "shards", "none");
     if (o.world < 1 || o.rank >= o.world)
       fail<ValueError>("Source", cat("a rank below ", o.world), o.rank);
-    if (o.shuffle < 1) fail<ValueError>("Source", "a block of at least one record", o.shuffle);
+    if (o.shuffle < 1 || o.shuffle_bytes < 1)
+      fail<ValueError>("Source", "a block of at least one record", o.shuffle);
   }
 
   [[nodiscard]] const SourceOptions& options() const noexcept { return options_; }
@@ -140,9 +142,11 @@ class Source {
 
   void fill() {
     std::vector<Item> read_items;
-    while (read_items.size() < options_.shuffle) {
+    std::size_t bytes = 0;
+    while (read_items.size() < options_.shuffle && bytes < options_.shuffle_bytes) {
       auto item = read();
       if (!item) break;
+      for (const auto& [name, file] : item->record.files) bytes += file.size();
       read_items.push_back(*std::move(item));
     }
     block_.clear();
