@@ -33,7 +33,8 @@ TEST_CASE("vqa_accuracy: the recorded sets") {
       {"main", "vqa"},
       {"partial_with_duplicates", "vqa_partial"},
       {"without_answer_id", "vqa_without_answer_id"}};
-  for (const auto& [name, folder] : sets) {
+  for (const auto& [set, folder] : sets) {
+    const char* const name = set;  // clang 14 captures no structured binding
     CAPTURE(name);
     const Json& want = expected["sets"][name];
     const VqaAccuracy got = score(cat(folder, "/annotations.json"), cat(folder, "/results.json"));

@@ -38,7 +38,8 @@ StoredTensor counted(FileType type, const Shape& shape) {
 void check_same(const StateDict& got, const StateDict& expected) {
   REQUIRE(got.size() == expected.size());
   auto other = got.begin();
-  for (const auto& [name, tensor] : expected) {
+  for (const auto& [key, tensor] : expected) {
+    const std::string& name = key;  // clang 14 captures no structured binding
     INFO(name);
     CHECK(other->first == name);
     CHECK(other->second.type() == tensor.type());

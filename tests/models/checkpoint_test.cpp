@@ -34,7 +34,8 @@ TEST_CASE("save_checkpoint: the reference's keys and values, tensor for tensor")
     const io::StateDict ours = io::read_weights(file.path);
     const io::StateDict reference = io::read_weights(folder + "/checkpoint.pt");
     std::size_t buffers = 0;
-    for (const auto& [key, tensor] : reference) {
+    for (const auto& [id, tensor] : reference) {
+      const std::string& key = id;  // clang 14 captures no structured binding
       INFO(key);
       if (is_buffer(key)) {
         ++buffers;

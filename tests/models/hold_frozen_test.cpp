@@ -62,8 +62,10 @@ TEST_CASE("hold_frozen: a whole Flamingo computes and learns as with rounded wei
       CHECK(largest(sub(Var<float>(g), Var<float>(h)).value()) < 1e-4 * largest(h) + 1e-5 * scale);
     }
     // Checkpoints have tensors of one type, held or not.
-    for (const auto& [key, tensor] : models::checkpoint_of<float>(*held))
+    for (const auto& [id, tensor] : models::checkpoint_of<float>(*held)) {
+      const std::string& key = id;  // clang 14 captures no structured binding
       CHECK_MESSAGE(tensor.type() == io::FileType::f32, key);
+    }
   }
 }
 

@@ -43,7 +43,8 @@ TEST_CASE("training step: what is frozen stays, what trains moves, the loss fall
     stepper.update();
   }
   CHECK(stepper.accumulate(batch(), 1) < first - 0.1);
-  for (const auto& [key, value] : values(*m)) {
+  for (const auto& [name, value] : values(*m)) {
+    const std::string& key = name;  // clang 14 captures no structured binding
     INFO(key);
     const bool frozen = key.starts_with("vision_encoder.") || key.starts_with("lang_encoder.");
     CHECK(same_bits(value, before.at(key)) == frozen);
@@ -78,7 +79,8 @@ TEST_CASE("training step: micro-batches add up to the step of their mean") {
   const auto rb = b.update();
   CHECK(std::abs(ra.gradient_norm - rb.gradient_norm) <= 1e-12 * ra.gradient_norm);
   const auto va = values(*whole), vb = values(*halves);
-  for (const auto& [key, value] : va) {
+  for (const auto& [name, value] : va) {
+    const std::string& key = name;  // clang 14 captures no structured binding
     const Comparison same = compare(vb.at(key), value, {0, 1e-9});
     CHECK_MESSAGE(same.ok, key, ": ", same.message);
   }
