@@ -100,10 +100,6 @@ inline const std::vector<Scanner::Definition>& definitions() {
        R"({month}|{day}|{state}|{company}|{counted}|{after_name}|{title}|{acronym}|etc|al|seq|vs|alex|wm|jos)"
        R"(|cie|a\.k\.a|cf|treas)"},
 
-      {"opener",
-       R"(A|An|The|This|That|These|Those|There|They|Their|He|Her|She|It|We|You|Our|In|At|As|If|So|But|Some|Such)"
-       R"(|One|Once|Now|Then|When|While|What|Here|However|After|Since|Many|More|Last|Other)"},
-
       // Several parts: hyphens, slashes, elisions.
       {"elided", R"(([dDoOlL]{quote_mark}(\p|\d))?(\p|\d)+)"},
       {"joined", R"({elided}({dash_mark}{elided})*)"},
@@ -173,8 +169,8 @@ inline const std::vector<Scanner::Rule>& rules() {
       {plain, R"((ca|figs?|prop|nos?|arts?|bldg|pp|op|[P][t]|rs)\.)", R"({gap}?\d)"},
       {plain, R"(so\.)", R"({gap}+(africa|korea|cal))"},
       {plain, R"(({abbreviation})\.)"},
-      // A letter ends its sentence, and its period is a token, where a word that begins sentences follows.
-      {word, "[A-Za-z]", R"(\.{gap}+{opener}{gap})"},
+      // A small letter is no initial: before a capital its period ends the sentence.
+      {word, "[a-z]", R"(\.{gap}+[A-Z])"},
       {plain, R"({apostrophe}[0-9][0-9])", "{gap}"},
 
       {plain, "{file}", R"({gap}|[.?!,])"},
