@@ -4,8 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "plume/io/json.hpp"
-#include "plume/io/stored_tensor.hpp"
 #include "plume/io/sha256.hpp"
+#include "plume/io/stored_tensor.hpp"
 
 namespace plume::test {
 
