@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "tests/models/golden_flamingo.hpp"
+#include "verify/model_case.hpp"
 
 using namespace plume;
 
@@ -28,7 +28,7 @@ TEST_CASE("save_checkpoint: the reference's keys and values, tensor for tensor")
        {"mpt1b-every1", "redpajama-every2", "llama-every1", "opt-all-previous-frozen-embeddings"}) {
     INFO(name);
     const std::string folder = models_folder + name;
-    const auto model = test::build_golden<float>(folder);
+    const auto model = flamingo::open_case<float>(folder);
     const TemporaryFile file("checkpoint.pt");
     models::save_checkpoint<float>(*model, file.path);
     const io::StateDict ours = io::read_weights(file.path);
@@ -52,14 +52,14 @@ TEST_CASE("save_checkpoint: the reference's keys and values, tensor for tensor")
 
 TEST_CASE("save_checkpoint: what was trained is restored, token rows included") {
   const std::string folder = models_folder + "mpt1b-every1";
-  const auto trained = test::build_golden<double>(folder);
+  const auto trained = flamingo::open_case<double>(folder);
   plume::Generator random(3);
   for (nn::Parameter<double>* p : nn::trainable_parameters<double>(*trained))
     p->set_value(normal<double>(p->shape(), random));
   const TemporaryFile file("trained.pt");
   models::save_checkpoint<double>(*trained, file.path);
 
-  const auto restored = test::build_golden<double>(folder);
+  const auto restored = flamingo::open_case<double>(folder);
   models::load_checkpoint<double>(*restored, io::read_weights(file.path));
   const auto expected = nn::trainable_parameters<double>(*trained);
   const auto got = nn::trainable_parameters<double>(*restored);

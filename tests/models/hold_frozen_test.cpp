@@ -4,7 +4,7 @@
 
 #include "plume/nn/summary.hpp"
 #include "plume/ops/sub.hpp"
-#include "tests/models/golden_flamingo.hpp"
+#include "verify/model_case.hpp"
 
 using namespace plume;
 
@@ -22,8 +22,8 @@ TEST_CASE("hold_frozen: a whole Flamingo computes and learns as with rounded wei
   for (const char* name : {"mpt1b-every1", "redpajama-every2", "llama-every1"}) {
     INFO(name);
     const std::string folder = cat("tests/golden/models/", name);
-    const auto held = test::build_golden<float>(folder),
-               rounded = test::build_golden<float>(folder);
+    const auto held = flamingo::open_case<float>(folder),
+               rounded = flamingo::open_case<float>(folder);
     const std::size_t before = nn::totals(*held).bytes;
     const index_t count = nn::hold_frozen_in_bf16(*held);
     std::size_t saved = 0;
