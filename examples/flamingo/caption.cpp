@@ -8,6 +8,7 @@
 #include "pictures.hpp"
 #include "plume/generate/generate.hpp"
 #include "plume/io/json.hpp"
+#include "plume/nn/hold_frozen.hpp"
 
 using namespace plume;
 
@@ -24,7 +25,7 @@ struct CaptionOptions {
   std::vector<std::string> images, shots;
   std::string shots_file, prompt = "<image>Output:";
   generate::Options generation;
-  bool json = false;
+  bool json = false, bf16 = false;
 };
 
 /// PICTURE=TEXT; a picture's name may hold no '='.
@@ -94,6 +95,7 @@ void caption(const CaptionOptions& given) {
                      cat(given.images.size(), " pictures"));
 
   const auto [words, model] = given.model.open<float>();
+  if (given.bf16) (void)nn::hold_frozen_in_bf16(*model);
   generate::Options options = given.generation;
   options.eos = words.end_of_chunk().value();
   options.suppressed = {words.image().value()};
@@ -158,6 +160,7 @@ void add_caption(CLI::App& app) {
   command->add_option("--top-k", g.top_k)->capture_default_str();
   command->add_option("--top-p", g.top_p)->capture_default_str();
   command->add_option("--seed", g.seed, "Of --sample")->capture_default_str();
+  command->add_flag("--bf16", given->bf16, "Hold the frozen matrices in bfloat16: half the memory");
   command->add_flag("--json", given->json, "One JSON object per prompt: images, texts, scores");
   command->callback([given] { caption(*given); });
 }
