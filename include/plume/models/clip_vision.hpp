@@ -10,7 +10,7 @@
 
 #include "plume/nn/layer_norm.hpp"
 #include "plume/nn/module_list.hpp"
-#include "plume/nn/perceiver_resampler.hpp"
+#include "plume/nn/multi_head_attention.hpp"
 #include "plume/ops/gelu.hpp"
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/patch_embedding.hpp"
@@ -56,35 +56,6 @@ struct ClipVisionSizes {
   static ClipVisionSizes vit_h_14(Activation a) { return {224, 14, 1280, 32, 80, 1024, 4, a}; }
 };
 
-/// PyTorch's MultiheadAttention without a mask: q, k and v in one product, rows in this order.
-template <Floating T>
-class PackedSelfAttention : public nn::Module {
- public:
-  nn::HeadSizes sizes;
-  nn::Parameter<T> in_proj_weight;
-  nn::Parameter<T> in_proj_bias;
-  nn::Linear<T> out_proj;
-
-  PackedSelfAttention(nn::Module& owner, std::string name, index_t width, index_t head_width)
-      : Module(owner, std::move(name)),
-        sizes{width / head_width, head_width},
-        in_proj_weight(*this, "in_proj_weight", {3 * width, width}, nn::Init::fan_in(width)),
-        in_proj_bias(*this, "in_proj_bias", {3 * width}, nn::Init::zeros()),
-        out_proj(*this, "out_proj", width, width) {
-    in_proj_weight.only_in_products();
-  }
-
-  Var<T> operator()(const Var<T>& x) const {
-    const ModuleScope scope(name().c_str());
-    const index_t W = sizes.inner();
-    const Var<T> qkv = nn::apply_linear(x, in_proj_weight, in_proj_bias());
-    const auto part = [&](index_t i) {
-      return nn::split_heads(slice(qkv, -1, i * W, (i + 1) * W), sizes);
-    };
-    return out_proj(nn::merge_heads(attention(part(0), part(1), part(2))));
-  }
-};
-
 template <Floating T>
 class ClipVision : public nn::Module {
  public:
@@ -98,7 +69,7 @@ class ClipVision : public nn::Module {
             c_proj(*this, "c_proj", hidden, width) {}
     };
     nn::LayerNorm<T> ln_1;
-    PackedSelfAttention<T> attn;
+    nn::MultiHeadAttention<T> attn;
     nn::LayerNorm<T> ln_2;
     Mlp mlp;
     Activation activation;

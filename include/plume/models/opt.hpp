@@ -5,6 +5,7 @@
 //   x = E[ids] + P[position + 2]      position: real tokens up to here, minus 1; -1 for padding
 
 #include "plume/models/text_decoder.hpp"
+#include "plume/nn/embedding.hpp"
 #include "plume/nn/layer_norm.hpp"
 #include "plume/ops/relu.hpp"
 
@@ -48,7 +49,8 @@ class Opt : public TextDecoder<T> {
           final_layer_norm(*this, "final_layer_norm", s.width) {}
   };
   struct Decoder : nn::Module {
-    nn::TokenEmbedding<T> embed_tokens, embed_positions;
+    nn::TokenEmbedding<T> embed_tokens;
+    nn::Embedding<T> embed_positions;
     nn::LayerNorm<T> final_layer_norm;
     nn::ModuleList<Layer> layers;
     Decoder(nn::Module& owner, std::string name, const OptSizes& s)
