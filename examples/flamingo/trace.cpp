@@ -32,12 +32,14 @@ void trace(const TraceOptions& options) {
     (void)no_grad([&] { return forward_case<T>(*model, in, observe); });
     facts["case"] = options.golden_case;
   } else {
-    const auto [words, model] = options.model.open<T>();
+    const auto opened = options.model.template open<T>();
+    const text::Tokenizer& words = opened.first;
+    const models::Flamingo<T>& model = *opened.second;
     const text::Ids ids = words.encode(options.prompt);
     Tensor<std::int64_t> tokens(Shape{1, static_cast<index_t>(ids.size())});
     std::copy(ids.begin(), ids.end(), tokens.data());
-    const Tensor<T> images = load_pictures<T>(options.images, model->vision_encoder->sizes.image);
-    (void)no_grad([&] { return (*model)(images, models::TextInput{tokens}, observe); });
+    const Tensor<T> images = load_pictures<T>(options.images, model.vision_encoder->sizes.image);
+    (void)no_grad([&] { return model(images, models::TextInput{tokens}, observe); });
     facts["prompt"] = options.prompt;
   }
   io::write_safetensors(options.output, values, facts);
