@@ -7,6 +7,7 @@
 #include "plume/data/labels.hpp"
 #include "plume/data/tar.hpp"
 #include "verify/groups.hpp"
+#include "verify/lines.hpp"
 #include "verify/sha1.hpp"
 
 using namespace plume;
@@ -17,20 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using io::Json;
-
-std::vector<Json> rows(const fs::path& path) {
-  std::vector<Json> out;
-  const io::Source file = io::Source::file(path.string());
-  std::string_view rest(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    if (end > 0)
-      out.push_back(
-          io::parse_json(cat(path.string(), " line ", out.size() + 1), rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return out;
-}
 
 /// The tar files of a folder whose names begin so, by name.
 std::vector<fs::path> shards(const fs::path& folder, const std::string& begin) {
@@ -60,7 +47,7 @@ void pairs(const fs::path& folder, const text::Tokenizer& tokenizer, const Json&
   const data::PairOptions options{facts.value("max_tokens_pair", std::size_t{32})};
   Json got = Json::array();
   std::map<std::string, std::vector<Json>> expected;
-  for (Json& row : rows(folder / "pairs.jsonl"))
+  for (Json& row : json_lines(folder / "pairs.jsonl"))
     expected[row.at("shard").get<std::string>()].push_back(std::move(row));
   for (const fs::path& shard : shards(folder, "pairs")) {
     const std::string name = shard.filename().string();
@@ -138,7 +125,7 @@ void documents(const fs::path& folder, const text::Tokenizer& tokenizer, const J
   options.max_tokens = facts.value("max_tokens_document", options.max_tokens);
   options.minimum_kilobytes = facts.value("minimum_kilobytes", options.minimum_kilobytes);
   const data::Specials specials = data::Specials::of(tokenizer);
-  const std::vector<Json> expected = rows(folder / "documents.jsonl");
+  const std::vector<Json> expected = json_lines(folder / "documents.jsonl");
   std::size_t next = 0;
   for (const fs::path& shard : shards(folder, "documents")) {
     for_each_record(shard, [&](const data::Record& record) {
@@ -158,7 +145,7 @@ void documents(const fs::path& folder, const text::Tokenizer& tokenizer, const J
 
 void labels(const fs::path& folder, const data::Specials& specials, Report& report) {
   std::size_t n = 0;
-  for (const Json& row : rows(folder / "labels.jsonl")) {
+  for (const Json& row : json_lines(folder / "labels.jsonl")) {
     const auto ids = row.at("input_ids").get<text::Ids>();
     const auto stream = row.at("stream").get<std::string>();
     report.equal(

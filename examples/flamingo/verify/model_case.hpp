@@ -92,13 +92,7 @@ void check_values(const plume::models::Flamingo<T>& model, const std::string& fo
   seen.insert("eval.logits");
 
   const std::string gradient = "train.gradient.";
-  double largest = 0;
-  for (const auto& [name, tensor] : expected) {
-    if (!name.starts_with(gradient) || name.ends_with("@norm")) continue;
-    const plume::Tensor<double> g = tensor.template to<double>();
-    for (plume::index_t i = 0; i < g.numel(); ++i)
-      largest = std::max(largest, std::abs(g.data()[i]));
-  }
+  const double largest = largest_element(expected, gradient);
   for (const auto& [name, tensor] : expected) {
     if (!name.starts_with(gradient)) {
       if (!seen.contains(name)) report.wrong(prefix + name, "Plume computes nothing of this name");

@@ -2,6 +2,7 @@
 
 #include "plume/text/tokenizer.hpp"
 #include "verify/groups.hpp"
+#include "verify/lines.hpp"
 
 using namespace plume;
 
@@ -10,22 +11,6 @@ namespace flamingo {
 namespace {
 
 using text::Ids;
-
-/// The objects of a file with one a line; none where there is no such file.
-std::vector<io::Json> lines(const std::filesystem::path& path) {
-  std::vector<io::Json> out;
-  if (!std::filesystem::exists(path)) return out;
-  const io::Source file = io::Source::file(path.string());
-  std::string_view rest(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    if (end > 0)
-      out.push_back(
-          io::parse_json(cat(path.string(), " line ", out.size() + 1), rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return out;
-}
 
 template <class Id>
 io::Json or_null(const std::optional<Id>& id) {
@@ -37,8 +22,9 @@ io::Json or_null(const std::optional<Id>& id) {
 void verify_tokenizer(const std::filesystem::path& folder, Report& report) {
   const text::Tokenizer tokenizer = text::Tokenizer::load(folder.string());
   for (const char* file : {"cases.jsonl", "decode.jsonl"}) {
+    if (!std::filesystem::exists(folder / file)) continue;
     std::size_t n = 0;
-    for (const io::Json& line : lines(folder / file)) {
+    for (const io::Json& line : json_lines(folder / file)) {
       const std::string where = cat(file, ":", ++n, " ");
       const Ids ids = line.at("ids").get<Ids>();
       if (line.contains("text"))

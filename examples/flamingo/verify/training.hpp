@@ -62,13 +62,7 @@ void check_training(const plume::models::Flamingo<T>& model, const std::string& 
     }
   };
   const std::string gradient = "clipped_gradient.";
-  double largest = 0;
-  for (const auto& [name, tensor] : expected) {
-    if (!name.starts_with(gradient) || name.ends_with("@norm")) continue;
-    const plume::Tensor<double> g = tensor.template to<double>();
-    for (plume::index_t i = 0; i < g.numel(); ++i)
-      largest = std::max(largest, std::abs(g.data()[i]));
-  }
+  const double largest = largest_element(expected, gradient);
   plume::train::Stepper<T> stepper(model, recipe_of(facts));
   for (const plume::io::Json& step : log) {
     const auto n = step.at("step").get<plume::index_t>();

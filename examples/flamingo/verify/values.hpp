@@ -70,4 +70,16 @@ struct Recorded {
   }
 };
 
+/// The largest element of all tensors whose names begin so.
+inline double largest_element(const plume::io::StateDict& state, const std::string& prefix) {
+  double largest = 0;
+  for (const auto& [name, tensor] : state) {
+    if (!name.starts_with(prefix) || name.ends_with("@norm")) continue;
+    const plume::Tensor<double> x = tensor.template to<double>();
+    for (plume::index_t i = 0; i < x.numel(); ++i)
+      largest = std::max(largest, std::abs(x.data()[i]));
+  }
+  return largest;
+}
+
 }  // namespace flamingo
