@@ -8,8 +8,8 @@ TEST_CASE("python_text: lower, strip, split, digits, round") {
   CHECK(python_lower("ŁÓDŹ ÀÉÎ ДОМ İ Ǆ") == "łódź àéî дом i̇ ǆ");
   CHECK(python_lower("ΟΔΟΣ ΣΑΣ Σ") == "οδος σας σ");
   CHECK(python_lower("a\xFFZ") == "a\xFFz");  // what is not UTF-8 stays
-  CHECK(python_strip("\u3000 a b\u00a0\x1f") == "a b");
-  CHECK(python_strip(" \n").empty());
+  CHECK(plume::text::python_strip("\u3000 a b\u00a0\x1f") == "a b");
+  CHECK(plume::text::python_strip(" \n").empty());
   CHECK(python_split(" a\u2009b  c ") == std::vector<std::string_view>{"a", "b", "c"});
   CHECK(python_split("").empty());
   CHECK(is_decimal_digit(U'7'));

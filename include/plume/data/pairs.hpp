@@ -6,6 +6,7 @@
 #include "plume/data/sample.hpp"
 #include "plume/image/transform.hpp"
 #include "plume/io/json.hpp"
+#include "plume/text/python_space.hpp"
 
 namespace plume::data {
 
@@ -14,29 +15,6 @@ struct PairOptions {
 };
 
 namespace detail {
-
-/// White space as Python's str.strip() sees it.
-inline bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
-}
-
-inline std::string_view strip(std::string_view text) {
-  std::size_t begin = 0, end = 0;
-  bool started = false;
-  for (std::size_t at = 0; at < text.size();) {
-    const text::CodePoint point = text::code_point(text, at);
-    const bool space = is_space(point.value);
-    if (!space && !started) begin = at;
-    at += point.bytes;
-    if (!space) {
-      started = true;
-      end = at;
-    }
-  }
-  return text.substr(begin, end - begin);
-}
 
 /// A JPEG that lacks its end mark was cut; its missing part would come out gray.
 inline bool is_cut_jpeg(const FileBytes& file) {
@@ -87,7 +65,7 @@ inline Sample make_pair(Record record, const text::Tokenizer& tokenizer,
   Sample out{record.shard, record.key, std::string(characters(*caption))};
   out.pictures.push_back(detail::decoded(record.key, *picture));
   const std::string text =
-      "<image>" + std::string(detail::strip(out.text)) + detail::end_of_text(tokenizer);
+      "<image>" + std::string(text::python_strip(out.text)) + detail::end_of_text(tokenizer);
   out.ids = tokenizer.encode(text, {.max_length = options.max_tokens});
   return out;
 }

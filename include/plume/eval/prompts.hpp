@@ -29,7 +29,7 @@ inline std::string question_part(const ClassSample& sample) {
 }
 
 inline std::string answer_part(const CaptionSample& sample) {
-  return std::string(python_strip(sample.caption));
+  return std::string(text::python_strip(sample.caption));
 }
 inline std::string answer_part(const VqaSample& sample) {
   if (sample.answers.empty())

@@ -1,6 +1,6 @@
 #pragma once
-// What Python's `str` does to a text, where the published metrics are defined by it: lower, strip, split,
-// white space and decimal digits of Unicode, and `round` to two decimals. Texts are UTF-8.
+// What Python's `str` does to a text, where the published metrics are defined by it: lower, split, decimal
+// digits of Unicode, and `round` to two decimals. Texts are UTF-8.
 
 #include <algorithm>
 #include <cstdio>
@@ -10,16 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "plume/text/python_space.hpp"
 #include "plume/text/unicode_case.hpp"
-#include "plume/text/utf8.hpp"
-#include "plume/text/words.hpp"
 
 namespace plume::eval {
-
-/// str.isspace: White_Space and the four separators U+001C to U+001F.
-inline bool is_python_space(char32_t c) noexcept {
-  return (c >= 0x1C && c <= 0x1F) || text::is_space(c);
-}
 
 /// What `\d` matches in a pattern of str: Unicode's decimal digits, not superscripts.
 inline bool is_decimal_digit(char32_t c) noexcept {
@@ -83,7 +77,7 @@ inline std::vector<std::string_view> python_split(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const text::CodePoint point = text::code_point(text, at);
     const std::size_t after = at + point.bytes;
-    if (is_python_space(point.value)) {
+    if (text::is_python_space(point.value)) {
       if (at > start) words.push_back(text.substr(start, at - start));
       start = after;
     }
@@ -91,14 +85,6 @@ inline std::vector<std::string_view> python_split(std::string_view text) {
   }
   if (start < text.size()) words.push_back(text.substr(start));
   return words;
-}
-
-/// str.strip().
-inline std::string_view python_strip(std::string_view text) {
-  const std::vector<std::string_view> words = python_split(text);
-  if (words.empty()) return {};
-  const char* const first = words.front().data();
-  return {first, static_cast<std::size_t>(words.back().data() + words.back().size() - first)};
 }
 
 /// round(x, 2): the double nearest to the two-decimal number nearest to x.

@@ -75,7 +75,7 @@ inline std::string vqa_clean(std::string_view answer) {
   for (char& c : text) {
     if (c == '\n' || c == '\t') c = ' ';
   }
-  return std::string(python_strip(text));
+  return std::string(text::python_strip(text));
 }
 
 /// Each of 21 marks vanishes where it touches a space anywhere in the text, else becomes a space; a digit, a

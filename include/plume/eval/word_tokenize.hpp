@@ -118,7 +118,7 @@ class WordTokenizer {
     std::size_t after = stop + 1;
     while (after < text_.size() && among(text_[after], closing)) ++after;
     for (std::size_t i = after; i < text_.size(); ++i) {
-      if (!is_python_space(text_[i])) return;
+      if (!text::is_python_space(text_[i])) return;
     }
     const std::u32string closed = text_.substr(stop + 1, after - stop - 1);
     text_ = text_.substr(0, stop) + U" ." + (closing_apart ? U" " : U"") + closed + U' ';
@@ -178,9 +178,9 @@ class WordTokenizer {
           Two{U"got", U"ta"}, Two{U"lem", U"me"}, Two{U"more", U"'n"}, Two{U"wan", U"na"}}) {
       rewrite([&](std::size_t i) -> std::size_t {
         const std::size_t middle = i + pair.first.size(), last = middle + pair.second.size();
-        const bool found = boundary(i) && starts_caseless(i, pair.first) &&
-                           starts_caseless(middle, pair.second) &&
-                           (pair.first == U"wan" ? is_python_space(at(last)) : boundary(last));
+        const bool found =
+            boundary(i) && starts_caseless(i, pair.first) && starts_caseless(middle, pair.second) &&
+            (pair.first == U"wan" ? text::is_python_space(at(last)) : boundary(last));
         return found ? split(i, middle, last) : 0;
       });
     }
