@@ -56,9 +56,7 @@ LoadReport load_checkpoint(Model& model, const io::StateDict& file) {
   };
   options.ignore = [&](const std::string& name) {
     return name.rfind("vision_encoder.", 0) == 0 ||
-           name.rfind("lang_encoder.old_decoder_blocks.", 0) == 0 ||
-           name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias") ||
-           name.ends_with(".rotary_emb.inv_freq") ||
+           name.rfind("lang_encoder.old_decoder_blocks.", 0) == 0 || is_known_buffer(name) ||
            (model.lang_encoder->tied() && name == "lang_encoder.lm_head.weight");
   };
   LoadReport report = load<T>(model, state, options);

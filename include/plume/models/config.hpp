@@ -192,8 +192,7 @@ void load_decoder(TextDecoder<T>& decoder, const io::StateDict& state) {
            ends(key, "embed_in.weight") || key == "embed_out.weight" || key == "lm_head.weight";
   };
   options.ignore = [&](const std::string& name) {
-    return ends(name, ".attention.bias") || ends(name, ".attention.masked_bias") ||
-           ends(name, ".rotary_emb.inv_freq") || (decoder.tied() && ends(name, "lm_head.weight"));
+    return is_known_buffer(name) || (decoder.tied() && ends(name, "lm_head.weight"));
   };
   load<T>(decoder, state, options);
   decoder.tokens().refresh_overlay();

@@ -109,4 +109,10 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
   return report;
 }
 
+/// Buffers that files of GPT-NeoX and LLaMA hold and no model of Plume has: they follow from the sizes.
+inline bool is_known_buffer(std::string_view name) {
+  return name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias") ||
+         name.ends_with(".rotary_emb.inv_freq");
+}
+
 }  // namespace plume::models
