@@ -8,7 +8,7 @@
 // loss or the gradient is not finite changes nothing.
 
 #include <cmath>
-#include <map>
+#include <optional>
 
 #include "plume/autograd/backward.hpp"
 #include "plume/models/flamingo.hpp"
