@@ -24,13 +24,6 @@ std::string contents(const std::string& path) {
   return out.str();
 }
 
-std::vector<Json> lines(const std::string& path) {
-  std::vector<Json> out;
-  std::istringstream text(contents(path));
-  for (std::string line; std::getline(text, line);) out.push_back(Json::parse(line));
-  return out;
-}
-
 /// Counts what differs and shows the first few.
 struct Mismatches {
   std::string family;
@@ -103,12 +96,12 @@ TEST_CASE("tokenizer: ids and texts of the golden cases") {
     const std::string folder = golden + family + "/";
     const Tokenizer tokenizer = Tokenizer::load(folder);
     Mismatches seen{family};
-    for (const Json& line : lines(folder + "cases.jsonl")) {
+    for (const Json& line : io::read_json_lines(folder + "cases.jsonl")) {
       const Ids ids = tokenizer.encode(line["text"].get<std::string>());
       seen.compare(ids, line["ids"].get<Ids>(), line["text"]);
     }
     for (const char* file : {"cases.jsonl", "decode.jsonl"}) {
-      for (const Json& line : lines(folder + file)) {
+      for (const Json& line : io::read_json_lines(folder + file)) {
         const Ids ids = line["ids"].get<Ids>();
         seen.compare(tokenizer.decode(ids), line["decoded"].get<std::string>(), line);
         seen.compare(tokenizer.decode(ids, {.skip_special_tokens = true}),

@@ -7,7 +7,6 @@
 #include "plume/data/labels.hpp"
 #include "plume/data/tar.hpp"
 #include "verify/groups.hpp"
-#include "verify/lines.hpp"
 #include "verify/sha1.hpp"
 
 using namespace plume;
@@ -47,7 +46,7 @@ void pairs(const fs::path& folder, const text::Tokenizer& tokenizer, const Json&
   const data::PairOptions options{facts.value("max_tokens_pair", std::size_t{32})};
   Json got = Json::array();
   std::map<std::string, std::vector<Json>> expected;
-  for (Json& row : json_lines(folder / "pairs.jsonl"))
+  for (Json& row : io::read_json_lines((folder / "pairs.jsonl").string()))
     expected[row.at("shard").get<std::string>()].push_back(std::move(row));
   for (const fs::path& shard : shards(folder, "pairs")) {
     const std::string name = shard.filename().string();
@@ -125,7 +124,7 @@ void documents(const fs::path& folder, const text::Tokenizer& tokenizer, const J
   options.max_tokens = facts.value("max_tokens_document", options.max_tokens);
   options.minimum_kilobytes = facts.value("minimum_kilobytes", options.minimum_kilobytes);
   const data::Specials specials = data::Specials::of(tokenizer);
-  const std::vector<Json> expected = json_lines(folder / "documents.jsonl");
+  const std::vector<Json> expected = io::read_json_lines((folder / "documents.jsonl").string());
   std::size_t next = 0;
   for (const fs::path& shard : shards(folder, "documents")) {
     for_each_record(shard, [&](const data::Record& record) {
@@ -145,7 +144,7 @@ void documents(const fs::path& folder, const text::Tokenizer& tokenizer, const J
 
 void labels(const fs::path& folder, const data::Specials& specials, Report& report) {
   std::size_t n = 0;
-  for (const Json& row : json_lines(folder / "labels.jsonl")) {
+  for (const Json& row : io::read_json_lines((folder / "labels.jsonl").string())) {
     const auto ids = row.at("input_ids").get<text::Ids>();
     const auto stream = row.at("stream").get<std::string>();
     report.equal(

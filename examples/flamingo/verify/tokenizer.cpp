@@ -2,7 +2,6 @@
 
 #include "plume/text/tokenizer.hpp"
 #include "verify/groups.hpp"
-#include "verify/lines.hpp"
 
 using namespace plume;
 
@@ -24,7 +23,7 @@ void verify_tokenizer(const std::filesystem::path& folder, Report& report) {
   for (const char* file : {"cases.jsonl", "decode.jsonl"}) {
     if (!std::filesystem::exists(folder / file)) continue;
     std::size_t n = 0;
-    for (const io::Json& line : json_lines(folder / file)) {
+    for (const io::Json& line : io::read_json_lines((folder / file).string())) {
       const std::string where = cat(file, ":", ++n, " ");
       const Ids ids = line.at("ids").get<Ids>();
       if (line.contains("text"))

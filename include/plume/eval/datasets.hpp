@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -169,20 +168,14 @@ inline std::vector<ClassSample> read_hateful_memes(const fs::path& annotations,
                                                    const fs::path& images) {
   detail::expect_folder("pictures", images);
   detail::expect_file("the annotations", annotations);
-  std::ifstream file(annotations, std::ios::binary);
   std::vector<ClassSample> out;
-  std::size_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = cat(annotations.string(), " line ", number);
-    const io::Json json = io::parse_json(where, line);
+  io::for_each_json_line(annotations.string(), [&](const std::string& where, const io::Json& json) {
     const text::Field row(where, json);
     const index_t label = row["label"].integer(1);
     out.push_back({images / fs::path(row["img"].string()).filename(), row["id"].json(),
                    hateful_memes_class_names()[static_cast<std::size_t>(label)], label,
                    row["text"].string()});
-  }
+  });
   return out;
 }
 

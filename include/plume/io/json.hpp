@@ -46,4 +46,27 @@ inline Json read_json(const std::string& path, const Limits& limits = default_li
                     limits);
 }
 
+/// Calls use(where, json) for each line of a file that is not blank; `where` names file and line for messages.
+template <class F>
+void for_each_json_line(const std::string& path, F use, const Limits& limits = default_limits) {
+  const Source source = Source::file(path);
+  std::string_view rest(reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size());
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string where = cat(path, " line ", number);
+    use(where, parse_json(where, line, limits));
+  }
+}
+
+inline std::vector<Json> read_json_lines(const std::string& path,
+                                         const Limits& limits = default_limits) {
+  std::vector<Json> out;
+  for_each_json_line(
+      path, [&](const std::string&, Json json) { out.push_back(std::move(json)); }, limits);
+  return out;
+}
+
 }  // namespace plume::io
