@@ -4,38 +4,20 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/workloads/small_flamingo.hpp"
 #include "plume/generate/generate.hpp"
-#include "plume/models/opt.hpp"
 
 namespace {
 
 using namespace plume;
 using namespace plume::models;
 
-constexpr index_t vocabulary = 50280;
-constexpr std::int64_t image_token = 50278;
+constexpr std::int64_t image_token = bench::small_image_token;
 constexpr index_t tokens_per_shot = 24;
 
 struct Setup {
-  Flamingo<float> model;
-  Setup()
-      : model(
-            FusionPlan{1, image_token},
-            [](nn::Module& owner, const char* name) {
-              return std::make_unique<ClipVision<float>>(
-                  owner, name, ClipVisionSizes::vit_b_32(Activation::quick_gelu));
-            },
-            [](nn::Module& owner, const char* name) {
-              return std::make_unique<nn::PerceiverResampler<float>>(
-                  owner, name, nn::ResamplerSizes{.width = 768});
-            },
-            [](nn::Module& owner, const char* name) {
-              return std::make_unique<Opt<float>>(owner, name,
-                                                  OptSizes{vocabulary, 768, 12, 12, 3072, 2048});
-            },
-            nn::GatedBlockSizes{.text_width = 768, .visual_width = 768}) {
-    initialize(model, 1);
-  }
+  const std::unique_ptr<Flamingo<float>> owned = bench::small_flamingo();
+  const Flamingo<float>& model = *owned;
   /// A prompt of `shots` demonstrations and a query, and its images.
   static TextInput prompt(index_t shots) {
     const index_t T = (shots + 1) * tokens_per_shot;

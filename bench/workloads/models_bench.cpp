@@ -7,20 +7,19 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/workloads/small_flamingo.hpp"
 #include "plume/autograd/backward.hpp"
-#include "plume/models/flamingo.hpp"
 #include "plume/models/gpt_neox.hpp"
 #include "plume/models/llama.hpp"
 #include "plume/models/mpt.hpp"
-#include "plume/models/opt.hpp"
 
 namespace {
 
 using namespace plume;
 using namespace plume::models;
 
-constexpr index_t vocabulary = 50280;
-constexpr std::int64_t image_token = 50278;
+constexpr index_t vocabulary = bench::small_vocabulary;
+constexpr std::int64_t image_token = bench::small_image_token;
 
 struct Root : nn::Module {};
 
@@ -98,9 +97,7 @@ void language(benchmark::State& state, Sizes sizes) {
         static_cast<double>(T) * per_token * (with_backward ? 2 : 1));
 }
 
-void opt(benchmark::State& state) {
-  language<Opt<float>>(state, OptSizes{vocabulary, 768, 12, 12, 3072, 2048});
-}
+void opt(benchmark::State& state) { language<Opt<float>>(state, bench::opt_125m()); }
 void neox(benchmark::State& state) {
   language<GptNeox<float>>(state,
                            GptNeoxSizes{vocabulary, 768, 12, 12, 3072, 1, 10000, false, 1e-5});
@@ -127,22 +124,8 @@ PLUME_LANGUAGE(llama, "LLaMA-125M");
 void flamingo(benchmark::State& state) {
   const bool with_backward = state.range(0) != 0;
   const index_t B = 2, T = state.range(1), M = state.range(2);
-  Flamingo<float> model(
-      FusionPlan{1, image_token},
-      [](nn::Module& owner, const char* name) {
-        return std::make_unique<ClipVision<float>>(
-            owner, name, ClipVisionSizes::vit_b_32(Activation::quick_gelu));
-      },
-      [](nn::Module& owner, const char* name) {
-        return std::make_unique<nn::PerceiverResampler<float>>(owner, name,
-                                                               nn::ResamplerSizes{.width = 768});
-      },
-      [](nn::Module& owner, const char* name) {
-        return std::make_unique<Opt<float>>(owner, name,
-                                            OptSizes{vocabulary, 768, 12, 12, 3072, 2048});
-      },
-      nn::GatedBlockSizes{.text_width = 768, .visual_width = 768});
-  initialize(model, 1);
+  const auto owned = bench::small_flamingo();
+  const Flamingo<float>& model = *owned;
   Generator g(2);
   const Tensor<float> images = normal<float>({B, M, 1, 3, 224, 224}, g);
   const TextInput input{some_ids(B, T, M)};
