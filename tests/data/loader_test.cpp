@@ -1,7 +1,6 @@
 #include "plume/data/loader.hpp"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <set>
@@ -10,6 +9,7 @@
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
 #include "plume/data/tar_writer.hpp"
+#include "tests/support/folder.hpp"
 
 // The sequence of samples: the same for every number of threads, different for every seed and rank, restored exactly;
 // and what becomes of what is damaged.
@@ -20,39 +20,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A folder that goes when the test does.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("plume-data-" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
-
 using Files = std::vector<std::pair<std::string, std::string>>;
-
-std::string write(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-  return path.string();
-}
 
 /// A tar of these files, as bytes.
 std::string tar_of(const Files& files) {
-  const fs::path path = fs::temp_directory_path() / cat("plume-tar-", getpid());
-  TarWriter tar(path.string());
+  const test::Folder folder;
+  const std::string path = folder.file();
+  TarWriter tar(path);
   for (const auto& [name, bytes] : files) tar.add(name, bytes);
   tar.commit();
   std::ifstream in(path, std::ios::binary);
-  std::string out{std::istreambuf_iterator<char>(in), {}};
-  fs::remove(path);
-  return out;
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 /// `count` shards of `records` records, each with one text that is its name.
-std::vector<std::string> make_shards(const Folder& folder, int count, int records) {
+std::vector<std::string> make_shards(const test::Folder& folder, int count, int records) {
   std::vector<std::string> out;
   for (int s = 0; s < count; ++s) {
     Files files;
     for (int r = 0; r < records; ++r) files.emplace_back(cat("r", r, ".txt"), cat("s", s, "r", r));
-    out.push_back(write(folder.path / cat("shard", s, ".tar"), tar_of(files)));
+    out.push_back(folder.put(cat("shard", s, ".tar"), tar_of(files)));
   }
   return out;
 }
@@ -91,7 +78,7 @@ SourceOptions options_of(std::vector<std::string> shards, Sampling sampling, std
 constexpr std::size_t everything = 1U << 20;
 
 TEST_CASE("loader: one sequence, whatever the number of threads") {
-  const Folder folder;
+  const test::Folder folder;
   const auto shards = make_shards(folder, 7, 23);
   for (const Sampling sampling : {Sampling::resampled, Sampling::shuffled}) {
     const SourceOptions source = options_of(shards, sampling, 40);
@@ -127,7 +114,7 @@ TEST_CASE("loader: one sequence, whatever the number of threads") {
 }
 
 TEST_CASE("loader: ranks share an epoch, each sample once") {
-  const Folder folder;
+  const test::Folder folder;
   const auto shards = make_shards(folder, 6, 10);
   for (const Sampling sampling : {Sampling::once, Sampling::shuffled}) {
     std::multiset<std::string> seen;
@@ -146,10 +133,10 @@ TEST_CASE("loader: ranks share an epoch, each sample once") {
 }
 
 TEST_CASE("loader: its state goes on exactly, from every position and with other threads") {
-  const Folder folder;
+  const test::Folder folder;
   auto shards = make_shards(folder, 5, 12);
-  shards.push_back(write(folder.path / "page.tar", "<html>not found</html>"));
-  shards.push_back(write(folder.path / "empty.tar", tar_of({})));
+  shards.push_back(folder.put("page.tar", "<html>not found</html>"));
+  shards.push_back(folder.put("empty.tar", tar_of({})));
   const LossLimits loose{.most_damage = 1};
   for (const Sampling sampling : {Sampling::resampled, Sampling::shuffled}) {
     for (const std::size_t shuffle : {1U, 12U, 17U}) {
@@ -176,7 +163,7 @@ TEST_CASE("loader: its state goes on exactly, from every position and with other
 }
 
 TEST_CASE("loader: a shard cut at every block obeys seen = emitted + dropped") {
-  const Folder folder;
+  const test::Folder folder;
   Files files;
   for (int r = 0; r < 6; ++r) {
     files.emplace_back(cat("r", r, ".txt"), std::string(static_cast<std::size_t>(r * 300), 'x'));
@@ -190,7 +177,7 @@ TEST_CASE("loader: a shard cut at every block obeys seen = emitted + dropped") {
   };
   std::uint64_t before = 0;
   for (std::size_t bytes = 0; bytes <= whole.size(); bytes += 256) {
-    const std::string path = write(folder.path / "cut.tar", whole.substr(0, bytes));
+    const std::string path = folder.put("cut.tar", whole.substr(0, bytes));
     Loader loader(options_of({path}, Sampling::once, 1), both, {.threads = 2});
     while (loader.next()) {
     }
@@ -205,10 +192,10 @@ TEST_CASE("loader: a shard cut at every block obeys seen = emitted + dropped") {
 }
 
 TEST_CASE("loader: too much damage stops the run and names the worst shards") {
-  const Folder folder;
+  const test::Folder folder;
   auto shards = make_shards(folder, 8, 20);
-  shards[2] = write(folder.path / "broken.tar", tar_of({{"a.jpg", "x"}, {"b.jpg", "x"}}));
-  shards[5] = write(folder.path / "none.tar", "");
+  shards[2] = folder.put("broken.tar", tar_of({{"a.jpg", "x"}, {"b.jpg", "x"}}));
+  shards[5] = folder.put("none.tar", "");
   const SourceOptions source = options_of(shards, Sampling::shuffled, 1);
   Loader strict(source, text_maker, {.limits = {.most_damage = 0.01, .after = 400}});
   std::string what;
@@ -230,7 +217,7 @@ TEST_CASE("loader: too much damage stops the run and names the worst shards") {
 }
 
 TEST_CASE("loader: an error of the maker reaches who asks; a stalled reader is named") {
-  const Folder folder;
+  const test::Folder folder;
   const auto shards = make_shards(folder, 1, 4);
   const SourceOptions source = options_of(shards, Sampling::once, 1);
   const auto broken = [](Record, double) -> Sample { throw std::out_of_range("a bug"); };
@@ -292,15 +279,15 @@ TEST_CASE("mixture: two pairs for each document, and tensors of them") {
 }
 
 TEST_CASE("preflight: every problem of a list of shards in a sentence") {
-  const Folder folder;
+  const test::Folder folder;
   auto shards = make_shards(folder, 2, 1);
   SourceOptions source = options_of(shards, Sampling::shuffled, 1);
   source.world = 2;
   CHECK(preflight(source).empty());
   CHECK_NOTHROW(require_preflight(source));
   source.world = 6;
-  source.shards.push_back(write(folder.path / "page.tar", "<html>"));
-  source.shards.push_back(write(folder.path / "empty.tar", tar_of({})));
+  source.shards.push_back(folder.put("page.tar", "<html>"));
+  source.shards.push_back(folder.put("empty.tar", tar_of({})));
   source.shards.push_back((folder.path / "missing.tar").string());
   const auto problems = preflight(source);
   REQUIRE(problems.size() == 4);
@@ -324,14 +311,14 @@ TEST_CASE("expand_shards: braces, ranges, globs and lists") {
     INFO(bad);
     CHECK_THROWS_AS(expand_shards(bad), ValueError);
   }
-  const Folder folder;
+  const test::Folder folder;
   const auto shards = make_shards(folder, 3, 1);
   CHECK(expand_shards((folder.path / "*.tar").string()) == shards);
   CHECK(expand_shards((folder.path / "shard{0,2}*").string()) == List{shards[0], shards[2]});
 }
 
 TEST_CASE("TarWriter: what it writes is read again; a name it cannot write is refused") {
-  const Folder folder;
+  const test::Folder folder;
   const std::string path = (folder.path / "new.tar").string();
   const std::string longest(100, 'n');
   const Files files{{"a.txt", ""}, {"dir/b.txt", std::string(512, 'b')}, {longest, "c"}};

@@ -2,28 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
+#include "tests/support/folder.hpp"
 
 namespace {
 
 using namespace plume;
 using namespace plume::eval;
-
-/// A folder of its own, gone afterwards.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / "plume_datasets_test";
-
-  Folder() {
-    fs::remove_all(path);
-    fs::create_directories(path / "val2014");
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path put(const char* name, const std::string& text) const {
-    fs::create_directories((path / name).parent_path());
-    std::ofstream(path / name) << text;
-    return path / name;
-  }
-};
 
 template <class F>
 void refuses(F&& f, const std::string& part) {
@@ -38,8 +22,9 @@ void refuses(F&& f, const std::string& part) {
 }  // namespace
 
 TEST_CASE("datasets: what is missing is named") {
-  const Folder folder;
+  const plume::test::Folder folder;
   const fs::path images = folder.path / "val2014";
+  fs::create_directories(images);
   const auto questions = [&](const std::string& asked, const std::optional<std::string>& answered) {
     const fs::path q = folder.put("q.json", asked);
     std::optional<fs::path> a;
@@ -74,7 +59,7 @@ TEST_CASE("datasets: what is missing is named") {
 }
 
 TEST_CASE("datasets: test sets without answers, pictures by the folder's name") {
-  const Folder folder;
+  const plume::test::Folder folder;
   fs::create_directories(folder.path / "test2015");
   const auto asked =
       folder.put("q.json", R"({"questions":[{"image_id":42,"question_id":7,"question":"Why?"}]})");
@@ -86,7 +71,7 @@ TEST_CASE("datasets: test sets without answers, pictures by the folder's name") 
 }
 
 TEST_CASE("datasets: ImageNet is read in the order of names") {
-  const Folder folder;
+  const plume::test::Folder folder;
   for (const char* file : {"in/n2/b.JPEG", "in/n2/a.jpg", "in/n1/z.png", "in/n1/notes.txt"}) {
     folder.put(file, "");
   }

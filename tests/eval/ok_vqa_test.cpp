@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/folder.hpp"
 #include "verify/vqa_case.hpp"
 
 using namespace plume::eval;
@@ -53,18 +54,16 @@ TEST_CASE("singular_of: endings whatever the case") {
 }
 
 TEST_CASE("verb_lemma: WordNet's own files, where they are there") {
-  namespace fs = std::filesystem;
-  const fs::path dict = fs::temp_directory_path() / "plume_wordnet_test";
-  fs::create_directories(dict);
+  const plume::test::Folder folder;
+  const std::filesystem::path& dict = folder.path;
   CHECK_THROWS_AS((void)Verbs::wordnet(dict / "none"), plume::FormatError);
-  std::ofstream(dict / "index.verb") << "  1 a licence\nrid v 1\nride v 2\nrun v 3\nrunn v 1\n";
-  std::ofstream(dict / "verb.exc") << "running run\n";
+  folder.put("index.verb", "  1 a licence\nrid v 1\nride v 2\nrun v 3\nrunn v 1\n");
+  folder.put("verb.exc", "running run\n");
   const Verbs verbs = Verbs::wordnet(dict);
   CHECK(verbs.lemma("riding") == "rid");
   CHECK(verbs.lemma("running") == "run");
   CHECK(verbs.lemma("swimming") == "swimming");
   CHECK_FALSE(verbs.contains("1"));
-  fs::remove_all(dict);
   CHECK(Verbs::common().lemma("swimming") == "swim");
   CHECK(Verbs::common().lemma("ing") == "ing");
 }

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,25 +9,12 @@
 #include <string>
 
 #include "tests/support/compare.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace plume;
 using namespace plume::test;
 
 namespace {
-
-// A folder of this test's own, gone afterwards.
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "plume_npy_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const char* name = "x.npy") const {
-    return (path / name).string();
-  }
-};
 
 void put(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
@@ -61,7 +47,7 @@ void round_trip(const Tensor<T>& x) {
   write_npy(folder.file(), x);
   CHECK(same_bits(read_npy<T>(folder.file()), x));
   CHECK(npy_header(folder.file()).dtype == dtype_of<T>);
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  CHECK(folder.count() == 1);
 }
 
 TEST_CASE("npy: what is written is read back, for every scalar and shape") {
@@ -186,14 +172,14 @@ TEST_CASE("file: an unfinished file leaves the old one and no trace") {
     file.write("new", 3);
   }
   CHECK(get(folder.file()) == "old");
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  CHECK(folder.count() == 1);
   {
     AtomicFile file(folder.file());
     file.write("new", 3);
     file.commit();
   }
   CHECK(get(folder.file()) == "new");
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  CHECK(folder.count() == 1);
 }
 
 }  // namespace

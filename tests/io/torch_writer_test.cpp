@@ -5,25 +5,12 @@
 #include <filesystem>
 
 #include "plume/io/weights.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace plume;
 using namespace plume::io;
 
 namespace {
-
-// A folder of its own for each test, removed afterwards.
-struct Folder {
-  std::filesystem::path path;
-  explicit Folder(const char* name)
-      : path(std::filesystem::temp_directory_path() / cat("plume-", name, "-", getpid())) {
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  [[nodiscard]] std::string file(const char* name) const { return (path / name).string(); }
-  [[nodiscard]] std::ptrdiff_t count() const {
-    return std::distance(std::filesystem::directory_iterator(path), {});
-  }
-};
 
 // A tensor of any file type whose bytes are 1, 2, 3, ...
 StoredTensor counted(FileType type, const Shape& shape) {
@@ -50,7 +37,7 @@ void check_same(const StateDict& got, const StateDict& expected) {
 }
 
 TEST_CASE("write_torch: every type, no axes, nothing in it, and names in any script") {
-  const Folder folder("torch-writer");
+  const test::Folder folder;
   StateDict tensors;
   for (const FileTypeInfo& type : file_types)
     tensors.add(cat("typed.", type.torch), counted(type.type, Shape{3, 5}));
@@ -75,7 +62,7 @@ TEST_CASE("write_torch: every type, no axes, nothing in it, and names in any scr
 }
 
 TEST_CASE("write_torch: nothing at all, and tied tensors once") {
-  const Folder folder("torch-tied");
+  const test::Folder folder;
   StateDict tied;
   const StoredTensor weight(full<float>({100, 10}, 3.0F));
   tied.add("in.weight", weight);
@@ -92,7 +79,7 @@ TEST_CASE("write_torch: nothing at all, and tied tensors once") {
 }
 
 TEST_CASE("write_torch: a write that fails leaves no file, and the old one whole") {
-  const Folder folder("torch-failing");
+  const test::Folder folder;
   StateDict good;
   good.add("a", counted(FileType::f32, Shape{4}));
   write_torch(folder.file("a.pt"), good);
@@ -105,8 +92,8 @@ TEST_CASE("write_torch: a write that fails leaves no file, and the old one whole
   check_same(read_weights(folder.file("a.pt")), good);
   CHECK_THROWS_AS(write_torch(folder.file("no/such/folder.pt"), good), std::system_error);
   if (std::filesystem::exists("/dev/full")) {
-    std::filesystem::create_symlink(
-        "/dev/full", folder.file(cat("b.pt.partial", getpid()).c_str()));  // a full disk
+    std::filesystem::create_symlink("/dev/full",
+                                    folder.file(cat("b.pt.partial", getpid())));  // a full disk
     CHECK_THROWS_AS(write_torch(folder.file("b.pt"), good), std::system_error);
     CHECK_FALSE(std::filesystem::exists(folder.file("b.pt")));
     CHECK(folder.count() == 1);
@@ -114,7 +101,7 @@ TEST_CASE("write_torch: a write that fails leaves no file, and the old one whole
 }
 
 TEST_CASE("zip writer: ZIP64 fields are written where numbers need them") {
-  const Folder folder("zip64");
+  const test::Folder folder;
   for (const std::uint64_t from : {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{5000}}) {
     ZipWriter zip(folder.file("a.zip"), from);
     const std::string large(200, 'x');

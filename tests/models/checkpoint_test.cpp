@@ -2,8 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <filesystem>
-
+#include "tests/support/folder.hpp"
 #include "verify/model_case.hpp"
 
 using namespace plume;
@@ -15,23 +14,16 @@ const std::string models_folder = "tests/golden/models/";
 // Buffers of the reference are not written.
 bool is_buffer(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
-struct TemporaryFile {
-  std::string path;
-  explicit TemporaryFile(const char* name)
-      : path((std::filesystem::temp_directory_path() / cat("plume-", getpid(), "-", name))
-                 .string()) {}
-  ~TemporaryFile() { std::filesystem::remove(path); }
-};
-
 TEST_CASE("save_checkpoint: the reference's keys and values, tensor for tensor") {
   for (const char* name :
        {"mpt1b-every1", "redpajama-every2", "llama-every1", "opt-all-previous-frozen-embeddings"}) {
     INFO(name);
     const std::string folder = models_folder + name;
     const auto model = flamingo::open_case<float>(folder);
-    const TemporaryFile file("checkpoint.pt");
-    models::save_checkpoint<float>(*model, file.path);
-    const io::StateDict ours = io::read_weights(file.path);
+    const test::Folder scratch;
+    const std::string file = scratch.file("checkpoint.pt");
+    models::save_checkpoint<float>(*model, file);
+    const io::StateDict ours = io::read_weights(file);
     const io::StateDict reference = io::read_weights(folder + "/checkpoint.pt");
     std::size_t buffers = 0;
     for (const auto& [id, tensor] : reference) {
@@ -56,11 +48,12 @@ TEST_CASE("save_checkpoint: what was trained is restored, token rows included") 
   plume::Generator random(3);
   for (nn::Parameter<double>* p : nn::trainable_parameters<double>(*trained))
     p->set_value(normal<double>(p->shape(), random));
-  const TemporaryFile file("trained.pt");
-  models::save_checkpoint<double>(*trained, file.path);
+  const test::Folder scratch;
+  const std::string file = scratch.file("trained.pt");
+  models::save_checkpoint<double>(*trained, file);
 
   const auto restored = flamingo::open_case<double>(folder);
-  models::load_checkpoint<double>(*restored, io::read_weights(file.path));
+  models::load_checkpoint<double>(*restored, io::read_weights(file));
   const auto expected = nn::trainable_parameters<double>(*trained);
   const auto got = nn::trainable_parameters<double>(*restored);
   REQUIRE(got.size() == expected.size());

@@ -7,6 +7,8 @@
 #include <functional>
 #include <sstream>
 
+#include "tests/support/folder.hpp"
+
 namespace {
 
 using namespace plume;
@@ -39,31 +41,6 @@ struct Mismatches {
   }
 };
 
-/// A folder of its own, gone afterwards.
-struct Folder {
-  std::string path;
-  explicit Folder(const std::string& copy_of = "") {
-    static int count = 0;
-    path = (std::filesystem::temp_directory_path() /
-            cat("plume-tokenizer-", static_cast<int>(getpid()), "-", count++))
-               .string();
-    std::filesystem::remove_all(path);
-    if (copy_of.empty()) {
-      std::filesystem::create_directory(path);
-    } else {
-      std::filesystem::copy(copy_of, path);
-    }
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  void write(const std::string& file, const std::string& text) const {
-    std::filesystem::remove(path + "/" + file);
-    std::ofstream(path + "/" + file, std::ios::binary) << text;
-  }
-};
-
 /// What loading complains about; empty where it does not.
 std::string complaint(const std::string& folder) {
   try {
@@ -77,11 +54,11 @@ std::string complaint(const std::string& folder) {
 /// What a change of neox's tokenizer.json is refused with.
 std::string refused(const std::function<void(Json&)>& change) {
   static const Json good = Json::parse(contents(golden + "neox/tokenizer.json"));
-  const Folder folder;
+  const test::Folder folder;
   Json json = good;
   change(json);
-  folder.write("tokenizer.json", json.dump());
-  return complaint(folder.path);
+  folder.put("tokenizer.json", json.dump());
+  return complaint(folder.path.string());
 }
 
 bool names(const std::string& message, const char* field) {
@@ -241,12 +218,12 @@ TEST_CASE("tokenizer: truncation and padding say what they need") {
 }
 
 TEST_CASE("tokenizer: a token of the model is found whole only where it is special") {
-  const Folder folder(golden + "neox");
+  const test::Folder folder(golden + "neox");
   Json json = Json::parse(contents(golden + "neox/tokenizer.json"));
   const TokenId in = json["model"]["vocab"]["in"];
   json["added_tokens"].push_back({{"id", in}, {"content", "in"}, {"special", false}});
-  folder.write("tokenizer.json", json.dump());
-  Tokenizer tokenizer = Tokenizer::load(folder.path);
+  folder.put("tokenizer.json", json.dump());
+  Tokenizer tokenizer = Tokenizer::load(folder.path.string());
   CHECK(tokenizer.encode("ing").size() == 1);
   CHECK(tokenizer.add_special("in") == in);
   CHECK(tokenizer.encode("ing") == Ids{in, tokenizer.id("g").value()});
@@ -307,12 +284,12 @@ TEST_CASE("tokenizer: what a file cannot say here is refused by the field's name
 }
 
 TEST_CASE("tokenizer: broken files are format errors") {
-  CHECK_THROWS_AS((void)Tokenizer::load(Folder().path), FormatError);
+  CHECK_THROWS_AS((void)Tokenizer::load(test::Folder().path.string()), FormatError);
   const auto broken = [](const char* family, const char* file, const std::string& text) {
-    const Folder folder(golden + family);
-    folder.write(file, text);
+    const test::Folder folder(golden + family);
+    folder.put(file, text);
     INFO(std::string(family) << " " << std::string(file) << " of " << text.size() << " bytes");
-    CHECK(complaint(folder.path) != "");
+    CHECK(complaint(folder.path.string()) != "");
   };
   const std::pair<const char*, const char*> files[] = {
       {"neox", "tokenizer.json"}, {"llama_fast", "tokenizer.json"}, {"opt", "vocab.json"},
