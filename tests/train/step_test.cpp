@@ -1,5 +1,7 @@
 #include "plume/train/step.hpp"
 
+#include <map>
+
 #include "tests/models/model_suite.hpp"
 
 using namespace plume;
