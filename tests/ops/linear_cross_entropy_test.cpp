@@ -39,6 +39,21 @@ OP_TEST("linear_cross_entropy") {
   // More rows than go through the buffer at once.
   check({1700, 2}, 5, some_targets({1700}, 5));
 
+  // Replaced rows: some are targets.
+  const auto replaced = [&](index_t N, index_t D, index_t V, const std::vector<std::int64_t>& ids) {
+    const auto targets = some_targets({N}, V);
+    op.check(
+        {random({N, D}), random({V, D}, 1), random({static_cast<index_t>(ids.size()), D}, 2)},
+        [=](const auto& in) { return linear_cross_entropy(in[0], in[1], in[2], ids, targets); },
+        [=](const auto& in) {
+          return definition::linear_cross_entropy(in[0], in[1], in[2], ids, targets);
+        },
+        {.broadcast = false});
+  };
+  replaced(5, 3, 7, {0, 4});
+  replaced(6, 4, 9, {8, 1, 3});
+  replaced(1700, 2, 5, {4});
+
   const auto t = some_targets({4}, 11);
   const auto f = [t](const auto& x) { return linear_cross_entropy(x[0], x[1], t); };
   const auto definition = [t](const auto& x) {
@@ -57,6 +72,16 @@ OP_TEST("linear_cross_entropy") {
   op.refuses("a weight of rank 1", [&] { linear_cross_entropy(x, ones<double>({3}), targets); });
   op.refuses("one target too many", [&] { linear_cross_entropy(x, w, zeros<index_t>({3})); });
   op.refuses("a target of V", [&] { linear_cross_entropy(x, w, full<index_t>({2}, 4)); });
+  op.refuses("rows of another width", [&] {
+    linear_cross_entropy(trainable(x), constant(w), constant(ones<double>({1, 2})), {0}, targets);
+  });
+  op.refuses("a row replaced twice", [&] {
+    linear_cross_entropy(trainable(x), constant(w), constant(ones<double>({2, 3})), {1, 1},
+                         targets);
+  });
+  op.refuses("a row of V", [&] {
+    linear_cross_entropy(trainable(x), constant(w), constant(ones<double>({1, 3})), {4}, targets);
+  });
   op.refuses("gradients of separate losses", [&] {
     linear_cross_entropy(trainable(x), constant(w), targets, {.reduction = LossReduction::none});
   });
