@@ -52,45 +52,55 @@ inline SampleBatch collate(const std::vector<Sample>& samples, Stream stream,
   return out;
 }
 
-/// Two pairs for each document. Both streams must be endless.
+/// So many samples of each stream a step; the recipe takes two pairs for each document. A stream of which none are
+/// taken may be null. Streams must be endless.
 class Mixture {
  public:
   struct Step {
     std::vector<Sample> pairs, documents;
   };
 
-  Mixture(Loader& pairs, Loader& documents, std::size_t documents_a_step)
-      : pairs_(pairs), documents_(documents), count_(documents_a_step) {
-    if (count_ < 1) fail<ValueError>("Mixture", "at least one document a step", count_);
+  Mixture(Loader* pairs, std::size_t pairs_a_step, Loader* documents, std::size_t documents_a_step)
+      : pairs_(pairs),
+        documents_(documents),
+        of_pairs_(pairs_a_step),
+        of_documents_(documents_a_step) {
+    if (of_pairs_ + of_documents_ == 0)
+      fail<ValueError>("Mixture", "at least one sample a step", 0);
+    if ((of_pairs_ > 0 && pairs == nullptr) || (of_documents_ > 0 && documents == nullptr))
+      fail<ValueError>("Mixture", "a loader of what is taken", "none");
   }
+  Mixture(Loader& pairs, Loader& documents, std::size_t documents_a_step)
+      : Mixture(&pairs, 2 * documents_a_step, &documents, documents_a_step) {}
 
   Step next() {
     Step out;
-    draw(pairs_, 2 * count_, out.pairs);
-    draw(documents_, count_, out.documents);
+    draw(pairs_, of_pairs_, out.pairs);
+    draw(documents_, of_documents_, out.documents);
     return out;
   }
 
+  /// Null for a stream that is not there.
   [[nodiscard]] io::Json state() const {
-    return {{"pairs", pairs_.state()}, {"documents", documents_.state()}};
+    return {{"pairs", pairs_ != nullptr ? pairs_->state() : io::Json()},
+            {"documents", documents_ != nullptr ? documents_->state() : io::Json()}};
   }
   void set_state(const io::Json& state) {
-    pairs_.set_state(state.at("pairs"));
-    documents_.set_state(state.at("documents"));
+    if (pairs_ != nullptr) pairs_->set_state(state.at("pairs"));
+    if (documents_ != nullptr) documents_->set_state(state.at("documents"));
   }
 
  private:
-  static void draw(Loader& loader, std::size_t count, std::vector<Sample>& to) {
+  static void draw(Loader* loader, std::size_t count, std::vector<Sample>& to) {
     while (to.size() < count) {
-      auto sample = loader.next();
+      auto sample = loader->next();
       if (!sample) fail<ValueError>("Mixture", "an endless stream", "one that has ended");
       to.push_back(*std::move(sample));
     }
   }
 
-  Loader& pairs_;
-  Loader& documents_;
-  std::size_t count_;
+  Loader *pairs_, *documents_;
+  std::size_t of_pairs_, of_documents_;
 };
 
 }  // namespace plume::data

@@ -7,6 +7,7 @@
 // with weight decay on the gated cross-attention blocks alone. Only what trains has moments. A step in which a
 // loss or the gradient is not finite changes nothing.
 
+#include <chrono>
 #include <cmath>
 #include <optional>
 
@@ -37,12 +38,18 @@ struct Recipe {
   Schedule schedule = Schedule::constant(1875);
 };
 
+/// How long the parts of a step took.
+struct StepSeconds {
+  double forward = 0, backward = 0, update = 0;
+};
+
 struct StepResult {
   index_t step = 0;          ///< counted from 0
   double gradient_norm = 0;  ///< before clipping
   double learning_rate = 0;
   bool skipped = false;  ///< something was not finite: `why` says what
   std::string why{};
+  StepSeconds seconds{};
 };
 
 /// The parameters of `model` that train and have `decay` or not: decay is for the gated cross-attention alone.
@@ -76,14 +83,18 @@ class Stepper {
   double accumulate(const Batch<T>& batch, double weight) {
     if (!(batch.labels.shape() == batch.text.ids.shape()))
       fail<ShapeError>("train", cat("labels ", batch.text.ids.shape()), batch.labels.shape());
+    const auto begin = Clock::now();
     const Var<T> loss = models::next_token_loss(model_(batch.images, batch.text), batch.labels);
     const auto value = static_cast<double>(loss.value().item());
+    const auto middle = Clock::now();
+    seconds_.forward += seconds(begin, middle);
     if (!std::isfinite(value)) {
       if (why_.empty()) why_ = cat("a loss of ", value);
       return value;
     }
     const double factor = weight / static_cast<double>(recipe_.micro_batches);
     backward(loss, full<T>(loss.shape(), static_cast<T>(factor)));
+    seconds_.backward += seconds(middle, Clock::now());
     return value;
   }
 
@@ -96,11 +107,14 @@ class Stepper {
 
   /// Updates the parameters (clips first, if clip() was not called), clears the gradients, goes on to the next step.
   StepResult update() {
+    const auto begin = Clock::now();
     if (!norm_) clip();
     const double factor = recipe_.schedule(step_);
-    StepResult out{step_, *norm_, recipe_.learning_rate * factor, !why_.empty(), why_};
+    StepResult out{step_, *norm_, recipe_.learning_rate * factor, !why_.empty(), why_, seconds_};
     if (!out.skipped) optimizer_.step(factor);
     optimizer_.zero_grad();
+    out.seconds.update = seconds(begin, Clock::now());
+    seconds_ = {};
     ++step_;
     norm_.reset();
     why_.clear();
@@ -114,6 +128,11 @@ class Stepper {
   [[nodiscard]] const Recipe& recipe() const noexcept { return recipe_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double>(to - from).count();
+  }
+
   const Model& model_;
   Recipe recipe_;
   AdamW<T> optimizer_;
@@ -121,6 +140,7 @@ class Stepper {
   index_t step_ = 0;
   std::optional<double> norm_;
   std::string why_;
+  StepSeconds seconds_;
 };
 
 }  // namespace plume::train

@@ -1,0 +1,108 @@
+#pragma once
+// The one line that says how training goes. On a terminal it is written over itself; elsewhere a new line comes every
+// so often.
+//
+//   step 120/1000  pairs 3.213  documents 2.871  1234 tokens/s  56 images/s  data 3%  4 min 10 s left
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "plume/core/error.hpp"
+#include "plume/core/shape.hpp"
+
+namespace plume::train {
+
+/// A number with `digits` digits after the point, whatever the locale.
+inline std::string fixed(double value, int digits) {
+  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+  const double power = std::pow(10.0, digits);
+  const double scaled = std::round(std::abs(value) * power);
+  if (scaled >= 1e15) return value < 0 ? "-1e15+" : "1e15+";
+  std::string text = std::to_string(static_cast<long long>(scaled));
+  const auto n = static_cast<std::size_t>(digits);
+  if (text.size() <= n) text.insert(0, n + 1 - text.size(), '0');
+  if (n > 0) text.insert(text.size() - n, ".");
+  return value < 0 && scaled > 0 ? "-" + text : text;
+}
+
+/// "4 min 10 s": the two largest units.
+inline std::string duration(double seconds) {
+  if (!(seconds >= 0 && seconds < 1e15)) return "?";
+  const auto s = static_cast<long long>(seconds + 0.5);
+  if (s < 60) return cat(s, " s");
+  if (s < 3600) return cat(s / 60, " min ", s % 60, " s");
+  if (s < 86400) return cat(s / 3600, " h ", s % 3600 / 60, " min");
+  return cat(s / 86400, " d ", s % 86400 / 3600, " h");
+}
+
+class Progress {
+ public:
+  /// What there is to say about one step.
+  struct Step {
+    index_t step = 0, steps = 0;
+    std::optional<double> pairs, documents;  ///< losses
+    double tokens = 0, images = 0;           ///< of the step
+    double seconds = 0, data_seconds = 0;    ///< of the step, and what of it was waiting for data
+  };
+
+  Progress(std::ostream& out, bool terminal, double seconds_between_lines = 10)
+      : out_(out), terminal_(terminal), between_(terminal ? 0.1 : seconds_between_lines) {}
+  ~Progress() { end_line(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show(const Step& s) {
+    const auto mix = [](double& mean, double value) {
+      if (!std::isfinite(value)) return;
+      mean = std::isnan(mean) ? value : mean + 0.1 * (value - mean);
+    };
+    if (s.pairs) mix(pairs_, *s.pairs);
+    if (s.documents) mix(documents_, *s.documents);
+    mix(tokens_, s.tokens);
+    mix(images_, s.images);
+    mix(seconds_, s.seconds);
+    mix(data_, s.data_seconds);
+    const auto now = Clock::now();
+    const bool last = s.step >= s.steps;
+    if (shown_ && !last && std::chrono::duration<double>(now - *shown_).count() < between_) return;
+    shown_ = now;
+    std::string line = cat("step ", s.step, "/", s.steps);
+    if (s.pairs) line += "  pairs " + fixed(pairs_, 3);
+    if (s.documents) line += "  documents " + fixed(documents_, 3);
+    line += cat("  ", fixed(tokens_ / seconds_, 0), " tokens/s  ", fixed(images_ / seconds_, 1),
+                " images/s  data ", fixed(100 * data_ / seconds_, 0), "%  ",
+                duration(seconds_ * static_cast<double>(s.steps - s.step)), " left");
+    if (terminal_) {
+      out_ << '\r' << line << "\x1b[K" << std::flush;
+      open_ = true;
+    } else {
+      out_ << line << std::endl;
+    }
+  }
+  /// A line of its own, which stays.
+  void say(const std::string& text) {
+    end_line();
+    out_ << text << std::endl;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void end_line() {
+    if (open_) out_ << std::endl;
+    open_ = false;
+  }
+
+  std::ostream& out_;
+  bool terminal_;
+  double between_;
+  bool open_ = false;  ///< the cursor stands behind a line
+  std::optional<Clock::time_point> shown_{};
+  // Means over the last ten steps or so.
+  double pairs_ = std::nan(""), documents_ = std::nan(""), tokens_ = std::nan("");
+  double images_ = std::nan(""), seconds_ = std::nan(""), data_ = std::nan("");
+};
+
+}  // namespace plume::train
