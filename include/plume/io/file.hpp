@@ -4,26 +4,14 @@
 // Trouble with the system (no such file, disk full) is a std::system_error that names the path; a file that
 // ends too early is a FormatError.
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <string>
-#include <system_error>
 #include <utility>
 
-#ifdef __unix__
-#include <unistd.h>  // fsync, getpid
-#endif
-
-#include "plume/core/error.hpp"
+#include "plume/io/durable.hpp"
 
 namespace plume {
-
-namespace detail {
-[[noreturn]] inline void fail_file(const char* what, const std::string& path) {
-  throw std::system_error(errno, std::generic_category(), cat("[file] cannot ", what, " ", path));
-}
-}  // namespace detail
 
 /// A file open for reading, whose size is known.
 class InputFile {
@@ -65,44 +53,57 @@ class InputFile {
 };
 
 /// A file that appears under its name when commit() is called, whole, or never: it is written beside its
-/// place and renamed. A file of that name from before stays until then.
+/// place and renamed. A file of that name from before stays until then. Where the disk is full, the message has
+/// the path and the bytes wanted.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".partial") {
 #ifdef __unix__
     temporary_ += std::to_string(getpid());
 #endif
+    durable::announce(durable::Operation::create, temporary_);
     file_ = std::fopen(temporary_.c_str(), "wb");
     if (file_ == nullptr) detail::fail_file("create", temporary_);
   }
   ~AtomicFile() {
     if (file_ != nullptr) std::fclose(file_);
-    if (!committed_) std::remove(temporary_.c_str());
+    if (committed_) return;
+    try {
+      durable::remove(temporary_);
+    } catch (...) {  // a destructor has nobody to tell; what is left has a name of its own
+    }
   }
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* from, std::size_t bytes) {
-    if (bytes != 0 && std::fwrite(from, 1, bytes, file_) != bytes) {
-      detail::fail_file("write", temporary_);
-    }
+    if (bytes == 0) return;
+    durable::announce(durable::Operation::write, temporary_);
+    wanted_ += bytes;
+    if (std::fwrite(from, 1, bytes, file_) != bytes) fail_write();
   }
   /// Everything is on disk before the name changes.
   void commit() {
+    durable::announce(durable::Operation::flush, temporary_);
     bool ok = std::fflush(file_) == 0;
 #ifdef __unix__
     ok = ok && fsync(fileno(file_)) == 0;
 #endif
-    if (!ok) detail::fail_file("write", temporary_);
+    if (!ok) fail_write();
     if (std::fclose(std::exchange(file_, nullptr)) != 0) detail::fail_file("close", temporary_);
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) detail::fail_file("rename to", path_);
+    durable::rename(temporary_, path_);
     committed_ = true;
   }
 
  private:
+  [[noreturn]] void fail_write() const {
+    detail::fail_file(cat("write ", wanted_, " bytes to"), temporary_);
+  }
+
   std::string path_;
   std::string temporary_;
   std::FILE* file_ = nullptr;
+  std::size_t wanted_ = 0;  // bytes given to write() so far
   bool committed_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -26,18 +27,11 @@ inline std::string sha256(std::span<const std::byte> message) {
       0xc67178f2};
   std::array<std::uint32_t, 8> h{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::vector<std::uint8_t> padded(message.size());
-  for (std::size_t i = 0; i < message.size(); ++i)
-    padded[i] = static_cast<std::uint8_t>(message[i]);
-  padded.push_back(0x80);
-  while (padded.size() % 64 != 56) padded.push_back(0);
-  const std::uint64_t bits = std::uint64_t{message.size()} * 8;
-  for (int shift = 56; shift >= 0; shift -= 8)
-    padded.push_back(static_cast<std::uint8_t>(bits >> shift));
-  for (std::size_t at = 0; at < padded.size(); at += 64) {
+  const auto block = [&](const std::byte* bytes) {
     std::array<std::uint32_t, 64> w{};
     for (std::size_t i = 0; i < 16; ++i) {
-      for (std::size_t j = 0; j < 4; ++j) w[i] = w[i] << 8 | padded[at + 4 * i + j];
+      for (std::size_t j = 0; j < 4; ++j)
+        w[i] = w[i] << 8 | std::to_integer<std::uint32_t>(bytes[4 * i + j]);
     }
     for (std::size_t i = 16; i < 64; ++i) {
       const std::uint32_t a = w[i - 15];
@@ -57,7 +51,16 @@ inline std::string sha256(std::span<const std::byte> message) {
       s = {t1 + t2, s[0], s[1], s[2], s[3] + t1, s[4], s[5], s[6]};
     }
     for (std::size_t i = 0; i < 8; ++i) h[i] += s[i];
-  }
+  };
+  const std::size_t whole = message.size() / 64 * 64;
+  for (std::size_t at = 0; at < whole; at += 64) block(message.data() + at);
+  std::vector<std::byte> tail(message.begin() + static_cast<std::ptrdiff_t>(whole), message.end());
+  tail.push_back(std::byte{0x80});
+  while (tail.size() % 64 != 56) tail.push_back(std::byte{0});
+  const std::uint64_t bits = std::uint64_t{message.size()} * 8;
+  for (int shift = 56; shift >= 0; shift -= 8)
+    tail.push_back(static_cast<std::byte>(bits >> shift & 255));
+  for (std::size_t at = 0; at < tail.size(); at += 64) block(tail.data() + at);
   std::string hex;
   for (const std::uint32_t word : h) {
     for (int shift = 28; shift >= 0; shift -= 4) hex += "0123456789abcdef"[word >> shift & 15];

@@ -37,6 +37,9 @@ class Schedule {
     if (shape_ == Shape::linear) return 1 - progress;
     return 0.5 * (1 + std::cos(std::numbers::pi * progress));
   }
+  [[nodiscard]] Shape shape() const noexcept { return shape_; }
+  [[nodiscard]] index_t warmup() const noexcept { return warmup_; }
+  [[nodiscard]] index_t total() const noexcept { return total_; }
 
  private:
   Schedule(Shape shape, index_t warmup, index_t total)
