@@ -6,21 +6,41 @@
 //   ids [B, T] -> logits [B, T, V]
 //
 // The vision encoder and the language model are frozen: no graph is recorded for the former, and the latter
-// keeps only what the blocks below need to be trained.
+// keeps only what the blocks below need to be trained. That is still most of the memory of a training step:
+//
+//   decoder layer   what its norms, its attention (q, k, v, y) and its activation took in; no input of a product
+//   gated block     those, and the input of every product
+//
+// FusionPlan::recompute trades it for time.
 
 #include <functional>
 
+#include "plume/autograd/recompute.hpp"
 #include "plume/models/clip_vision.hpp"
 #include "plume/models/parts.hpp"
 #include "plume/models/text_decoder.hpp"
 #include "plume/nn/gated_cross_attention.hpp"
-#include "plume/ops/cross_entropy.hpp"
 
 namespace plume::models {
+
+/// What backward computes again instead of keeping it. Losses and gradients have the same bits either way.
+enum class Recompute : std::uint8_t {
+  none,
+  blocks,  ///< each fusion block: its input is kept, and what it made of the images
+  layers,  ///< each decoder layer with the block before it, and the resampler
+};
+
+/// The name users read and write.
+constexpr std::string_view name(Recompute recompute) noexcept {
+  return recompute == Recompute::none     ? "none"
+         : recompute == Recompute::blocks ? "blocks"
+                                          : "layers";
+}
 
 struct FusionPlan {
   index_t every = 1;  ///< a block before each layer i with (i + 1) % every == 0
   std::int64_t image_token = -1;
+  Recompute recompute = Recompute::none;  ///< where a graph is recorded
 };
 
 template <Floating T, class Vision = ClipVision<T>, class Resample = nn::PerceiverResampler<T>,
@@ -78,12 +98,16 @@ class VisionLanguageModel : public nn::Module {
     }
     const EnableGrad trainable_again;
     const Var<T> tokens = features.tokens.detach();
-    const Var<T> latents = (*perceiver)(reshape(tokens, {B, M, F, tokens.size(1), tokens.size(2)}));
+    const Var<T> all = reshape(tokens, {B, M, F, tokens.size(1), tokens.size(2)});
+    const Var<T> latents = recomputes(Recompute::layers, observe)
+                               ? recompute([this](const Var<T>& x) { return (*perceiver)(x); }, all)
+                               : (*perceiver)(all);
     if (observe) observe("perceiver", latents.value());
     return latents;
   }
   /// What each fusion block needs of the latents, computed once for all tokens.
   Media prepare(const Var<T>& latents) const {
+    const ModuleScope scope(fusion.name().c_str());
     Media media;
     for (index_t i = 0; i < fusion.size(); ++i) {
       if (fusion.has(i)) {
@@ -94,49 +118,87 @@ class VisionLanguageModel : public nn::Module {
     }
     return media;
   }
-  /// Logits [B, T, V] of tokens with text times [B, T].
-  Var<T> read(const TextInput& input, const Media& media, const Tensor<std::int64_t>& times,
-              KvCache<T>* cache = nullptr, const Observer& observe = {}) const {
+  /// What the last layer makes [B, T, d] of tokens with text times [B, T].
+  Var<T> hidden(const TextInput& input, const Media& media, const Tensor<std::int64_t>& times,
+                KvCache<T>* cache = nullptr, const Observer& observe = {}) const {
     const auto step = lang_encoder->begin(input, cache);
-    Var<T> x = lang_encoder->embed(input);
+    Var<T> x = embed(input);
     if constexpr (requires { lang_encoder->tokens()(input.ids).value(); }) {
       if (observe) observe("lm.embedding", lang_encoder->tokens()(input.ids).value());
     }
+    const bool blocks = cache == nullptr && recomputes(Recompute::blocks, observe);
+    const bool layers = cache == nullptr && recomputes(Recompute::layers, observe);
     for (index_t i = 0; i < lang_encoder->layer_count(); ++i) {
+      // What they capture lives as long as the graph does.
+      const auto fuse = [this, i, prepared = media[static_cast<std::size_t>(i)],
+                         times](const Var<T>& h) {
+        const ModuleScope scope(fusion.name().c_str());
+        return fusion[i](h, prepared, times);
+      };
+      const auto decode = [this, i, step](const Var<T>& h) {
+        const ModuleScope scope(lang_encoder->name().c_str());
+        return lang_encoder->layer(i, h, step);
+      };
+      if (layers) {
+        x = fusion.has(i) ? recompute([=](const Var<T>& h) { return decode(fuse(h)); }, x)
+                          : recompute(decode, x);
+        continue;
+      }
       if (fusion.has(i)) {
-        const auto& prepared = media[static_cast<std::size_t>(i)];
-        if constexpr (requires { fusion[i].attn(x, prepared, times); }) {
+        if constexpr (requires { fusion[i].attn(x, media[0], times); }) {
           if (observe)
             observe(cat("layer.", i, ".cross_attention"),
-                    fusion[i].attn(x, prepared, times).value());
+                    fusion[i].attn(x, media[static_cast<std::size_t>(i)], times).value());
         }
-        x = fusion[i](x, prepared, times);
+        x = blocks ? recompute(fuse, x) : fuse(x);
         if (observe) observe(cat("layer.", i, ".gated_block"), x.value());
       }
-      x = lang_encoder->layer(i, x, step);
+      x = decode(x);
       if (observe) observe(cat("layer.", i, ".decoder"), x.value());
     }
-    const Var<T> logits = lang_encoder->logits(x);
-    if (observe) observe("logits", logits.value());
-    return logits;
+    return x;
+  }
+  /// Logits [B, T, V] of the same.
+  Var<T> read(const TextInput& input, const Media& media, const Tensor<std::int64_t>& times,
+              KvCache<T>* cache = nullptr) const {
+    return lang_encoder->logits(hidden(input, media, times, cache));
   }
 
   /// images [B, M, F, 3, S, S] and tokens to logits [B, T, V].
   Var<T> operator()(const Tensor<T>& images, const TextInput& input,
                     const Observer& observe = {}) const {
-    return read(input, prepare(see(images, observe)), nn::text_times(input.ids, plan.image_token),
-                nullptr, observe);
+    const Var<T> logits = lang_encoder->logits(whole(images, input, observe));
+    if (observe) observe("logits", logits.value());
+    return logits;
+  }
+  /// next_token_loss of the logits. A language model with a `loss` of its own need not hold them.
+  Var<T> loss(const Tensor<T>& images, const TextInput& input,
+              const Tensor<std::int64_t>& labels) const {
+    const Var<T> x = whole(images, input, {});
+    if constexpr (requires { lang_encoder->loss(x, labels); }) {
+      return lang_encoder->loss(x, labels);
+    } else {
+      return next_token_loss(lang_encoder->logits(x), labels);
+    }
+  }
+
+ private:
+  Var<T> embed(const TextInput& input) const {
+    const ModuleScope scope(lang_encoder->name().c_str());
+    return lang_encoder->embed(input);
+  }
+  /// Whether the graph that is being recorded, if one is, leaves out what `least` names. An observer sees every value
+  /// once: for it nothing is computed twice.
+  [[nodiscard]] bool recomputes(Recompute least, const Observer& observe) const {
+    return !observe && detail::autograd_state.enabled && plan.recompute >= least;
+  }
+  Var<T> whole(const Tensor<T>& images, const TextInput& input, const Observer& observe) const {
+    return hidden(input, prepare(see(images, observe)), nn::text_times(input.ids, plan.image_token),
+                  nullptr, observe);
   }
 };
 
 template <Floating T>
 using Flamingo = VisionLanguageModel<T>;
-
-/// Mean cross-entropy of logits[:, t] against labels[:, t + 1]; labels of -100 do not count.
-template <Floating T>
-Var<T> next_token_loss(const Var<T>& logits, const Tensor<std::int64_t>& labels) {
-  const index_t n = labels.size(1);
-  return cross_entropy(slice(logits, 1, 0, n - 1), labels.slice(1, 1, n).contiguous());
-}
 
 }  // namespace plume::models

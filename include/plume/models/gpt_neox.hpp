@@ -80,7 +80,7 @@ class GptNeox : public TextDecoder<T> {
   [[nodiscard]] index_t layer_count() const override { return sizes.layers; }
   [[nodiscard]] nn::TokenEmbedding<T>& tokens() override { return gpt_neox.embed_in; }
   [[nodiscard]] std::string layer_path() const override { return "gpt_neox.layers"; }
-  [[nodiscard]] bool tied() const override { return false; }
+  [[nodiscard]] const nn::Linear<T>* head() const override { return &embed_out; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     DecoderStep<T> step = this->causal_step(input, cache);
     const auto turned =
@@ -112,8 +112,8 @@ class GptNeox : public TextDecoder<T> {
     const Var<T> h = add(a, x);
     return add(mlp(h), h);
   }
-  [[nodiscard]] Var<T> logits(const Var<T>& x) const override {
-    return embed_out(gpt_neox.final_layer_norm(x));
+  [[nodiscard]] Var<T> final_norm(const Var<T>& x) const override {
+    return gpt_neox.final_layer_norm(x);
   }
 };
 

@@ -78,7 +78,7 @@ class Llama : public TextDecoder<T> {
   [[nodiscard]] index_t layer_count() const override { return sizes.layers; }
   [[nodiscard]] nn::TokenEmbedding<T>& tokens() override { return model.embed_tokens; }
   [[nodiscard]] std::string layer_path() const override { return "model.layers"; }
-  [[nodiscard]] bool tied() const override { return false; }
+  [[nodiscard]] const nn::Linear<T>* head() const override { return &lm_head; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     DecoderStep<T> step = this->causal_step(input, cache);
     step.rotary = rotary_table(this->running_positions(input), sizes.width / sizes.heads,
@@ -101,7 +101,7 @@ class Llama : public TextDecoder<T> {
     const Var<T> y = l.post_attention_layernorm(h);
     return add(h, l.mlp.down_proj(mul(silu(l.mlp.gate_proj(y)), l.mlp.up_proj(y))));
   }
-  [[nodiscard]] Var<T> logits(const Var<T>& x) const override { return lm_head(model.norm(x)); }
+  [[nodiscard]] Var<T> final_norm(const Var<T>& x) const override { return model.norm(x); }
 };
 
 }  // namespace plume::models

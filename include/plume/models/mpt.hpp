@@ -96,7 +96,6 @@ class Mpt : public TextDecoder<T> {
   [[nodiscard]] index_t layer_count() const override { return sizes.layers; }
   [[nodiscard]] nn::TokenEmbedding<T>& tokens() override { return transformer.wte; }
   [[nodiscard]] std::string layer_path() const override { return "transformer.blocks"; }
-  [[nodiscard]] bool tied() const override { return true; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     DecoderStep<T> step = this->causal_step(input, cache);
     step.attention.alibi_slopes = alibi_slopes(sizes.heads, sizes.alibi_bias_max);
@@ -122,9 +121,7 @@ class Mpt : public TextDecoder<T> {
                                           nn::split_heads(part(2), heads), step, i)));
     return add(h, block.ffn.down(gelu(block.ffn.up(block.norm_2(h)))));
   }
-  [[nodiscard]] Var<T> logits(const Var<T>& x) const override {
-    return transformer.wte.logits(transformer.norm_f(x));
-  }
+  [[nodiscard]] Var<T> final_norm(const Var<T>& x) const override { return transformer.norm_f(x); }
 
  private:
   static bool old_names(const MptSizes& s) { return s.names == MptSizes::Names::mosaic_gpt; }

@@ -78,7 +78,6 @@ class Opt : public TextDecoder<T> {
   [[nodiscard]] index_t layer_count() const override { return sizes.layers; }
   [[nodiscard]] nn::TokenEmbedding<T>& tokens() override { return model.decoder.embed_tokens; }
   [[nodiscard]] std::string layer_path() const override { return "model.decoder.layers"; }
-  [[nodiscard]] bool tied() const override { return true; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     return this->causal_step(input, cache);
   }
@@ -106,8 +105,8 @@ class Opt : public TextDecoder<T> {
         add(x, a.out_proj(attend(heads(a.q_proj), heads(a.k_proj), heads(a.v_proj), step, i)));
     return add(h, l.fc2(relu(l.fc1(l.final_layer_norm(h)))));
   }
-  [[nodiscard]] Var<T> logits(const Var<T>& x) const override {
-    return model.decoder.embed_tokens.logits(model.decoder.final_layer_norm(x));
+  [[nodiscard]] Var<T> final_norm(const Var<T>& x) const override {
+    return model.decoder.final_layer_norm(x);
   }
 };
 

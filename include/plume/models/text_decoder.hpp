@@ -38,6 +38,20 @@ struct DecoderStep {
   KvCache<T>* cache = nullptr;
 };
 
+/// Labels [B, T] moved one token to the left: what each token has to guess. The last one guesses nothing: -100.
+inline Tensor<std::int64_t> next_tokens(const Tensor<std::int64_t>& labels) {
+  Tensor<std::int64_t> out = full<std::int64_t>(labels.shape(), -100);
+  const index_t n = labels.size(1);
+  if (n > 0) out.slice(1, 0, n - 1).copy_from(labels.slice(1, 1, n));
+  return out;
+}
+
+/// Mean cross-entropy of logits[:, t] against labels[:, t + 1]; labels of -100 do not count.
+template <Floating T>
+Var<T> next_token_loss(const Var<T>& logits, const Tensor<std::int64_t>& labels) {
+  return cross_entropy(logits, next_tokens(labels));
+}
+
 template <Floating T>
 class TextDecoder : public nn::Module {
  public:
@@ -51,15 +65,30 @@ class TextDecoder : public nn::Module {
   }
   /// Where the layers lie in the reference's key names: "transformer.blocks".
   [[nodiscard]] virtual std::string layer_path() const = 0;
-  /// Whether the output matrix is the table of the input.
-  [[nodiscard]] virtual bool tied() const = 0;
+  /// The output matrix; null where it is the table of the input.
+  [[nodiscard]] virtual const nn::Linear<T>* head() const { return nullptr; }
+  [[nodiscard]] bool tied() const { return head() == nullptr; }
 
   [[nodiscard]] virtual DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const = 0;
   [[nodiscard]] virtual Var<T> embed(const TextInput& input) const = 0;
   [[nodiscard]] virtual Var<T> layer(index_t i, const Var<T>& x,
                                      const DecoderStep<T>& step) const = 0;
+  /// The last norm, [B, T, d].
+  [[nodiscard]] virtual Var<T> final_norm(const Var<T>& x) const = 0;
+
   /// Final norm and output matrix: [B, T, d] to [B, T, V].
-  [[nodiscard]] virtual Var<T> logits(const Var<T>& x) const = 0;
+  [[nodiscard]] Var<T> logits(const Var<T>& x) const {
+    const Var<T> n = final_norm(x);
+    return tied() ? tokens().logits(n) : (*head())(n);
+  }
+  /// next_token_loss of logits(x), without holding them where the output matrix is a plain one.
+  [[nodiscard]] Var<T> loss(const Var<T>& x, const Tensor<std::int64_t>& labels) const {
+    if (!tied() && head()->weight.held() != nullptr) return next_token_loss(logits(x), labels);
+    const Tensor<std::int64_t> targets = next_tokens(labels);
+    const Var<T> n = final_norm(x);
+    return tied() ? tokens().cross_entropy(n, targets)
+                  : linear_cross_entropy(n, head()->weight(), targets);
+  }
 
   /// The whole model: ids to logits [B, T, V].
   Var<T> operator()(const TextInput& input, KvCache<T>* cache = nullptr) const {

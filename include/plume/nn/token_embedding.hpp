@@ -11,7 +11,7 @@
 #include "plume/nn/module.hpp"
 #include "plume/ops/add.hpp"
 #include "plume/ops/embedding.hpp"
-#include "plume/ops/linear.hpp"
+#include "plume/ops/linear_cross_entropy.hpp"
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/mul.hpp"
 
@@ -97,6 +97,11 @@ class TokenEmbedding : public Module {
       place(static_cast<index_t>(k), ids_[k]) = static_cast<T>(1.0F);
     }
     return add(mul(frozen, constant(rests)), matmul(linear(x, (*overlay)()), constant(place)));
+  }
+  /// Mean cross-entropy of logits(x) against targets [..], -100 not counted, without holding the logits.
+  Var<T> cross_entropy(const Var<T>& x, const Tensor<std::int64_t>& targets) const {
+    return overlay ? linear_cross_entropy(x, weight(), (*overlay)(), ids_, targets)
+                   : linear_cross_entropy(x, weight(), targets);
   }
 
  private:
