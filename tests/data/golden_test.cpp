@@ -42,7 +42,7 @@ Json outcomes(const std::string& shard, Make make) {
 }
 
 std::optional<std::string> decoded(std::string_view text) {
-  const auto bytes = data::base64_decode(text);
+  const auto bytes = io::base64_decode(text);
   if (!bytes) return std::nullopt;
   return std::string(data::characters(*bytes));
 }

@@ -12,8 +12,8 @@
 #include <algorithm>
 
 #include "plume/data/assignment.hpp"
-#include "plume/data/base64.hpp"
 #include "plume/data/pairs.hpp"
+#include "plume/io/base64.hpp"
 
 namespace plume::data {
 
@@ -50,7 +50,7 @@ inline std::string tidy(std::string text) {
 
 inline FileBytes picture_file(const io::Json& base64) {
   if (!base64.is_string()) throw Drop("a picture that is not base64");
-  auto bytes = base64_decode(base64.get_ref<const std::string&>());
+  auto bytes = io::base64_decode(base64.get_ref<const std::string&>());
   if (!bytes) throw Drop("a picture that is not base64");
   return *std::move(bytes);
 }

@@ -5,10 +5,27 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
-namespace plume::data {
+namespace plume::io {
+
+inline std::string base64_encode(std::span<const std::byte> bytes) {
+  constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::size_t here = bytes.size() - at < 3 ? bytes.size() - at : 3;
+    std::uint32_t three = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      three = three << 8 | (i < here ? std::to_integer<std::uint32_t>(bytes[at + i]) : 0U);
+    for (std::size_t i = 0; i < 4; ++i) out += i <= here ? digits[three >> (18 - 6 * i) & 63] : '=';
+  }
+  return out;
+}
 
 /// Nothing where the padding is not right or a character is not ASCII.
 inline std::optional<std::vector<std::byte>> base64_decode(std::string_view text) {
@@ -42,4 +59,4 @@ inline std::optional<std::vector<std::byte>> base64_decode(std::string_view text
   return out;
 }
 
-}  // namespace plume::data
+}  // namespace plume::io
