@@ -8,6 +8,7 @@ namespace flamingo {
 /// What a command leaves for the shell: 0, or 1 where it found something wrong.
 inline int exit_code = 0;
 
+void add_train(CLI::App& app);
 void add_caption(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_trace(CLI::App& app);

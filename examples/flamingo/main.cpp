@@ -6,10 +6,12 @@
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "OpenFlamingo (arXiv 2308.01390): caption pictures, and verify, trace and compare models.",
+      "OpenFlamingo (arXiv 2308.01390): train models, caption pictures, and verify, trace and "
+      "compare models.",
       "flamingo");
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "The options of every command");
+  flamingo::add_train(app);
   flamingo::add_caption(app);
   flamingo::add_verify(app);
   flamingo::add_trace(app);

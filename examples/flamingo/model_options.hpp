@@ -10,13 +10,20 @@
 
 namespace flamingo {
 
+/// How a model is opened that is about to be trained.
+struct Beginning {
+  std::uint64_t seed = 0;          ///< of what trains, where there is no checkpoint
+  bool freeze_embeddings = false;  ///< of <image> and <|endofchunk|>, whatever flamingo.json says
+};
+
 struct ModelOptions {
   plume::models::FlamingoFiles files;
   std::string model, tokenizer, clip;
   plume::index_t every = 1;
   bool gelu = false;
 
-  void add_to(CLI::App& command) {
+  /// `checkpoint` is the name of the option that says where the trainable part lies.
+  void add_to(CLI::App& command, const std::string& checkpoint = "--checkpoint") {
     command.add_option(
         "--vision", files.vision,
         "Vision encoder: a folder with open_clip_config.json, or a weight file and --clip");
@@ -28,7 +35,8 @@ struct ModelOptions {
                      "With --clip: exact GELU (LAION's weights) in place of QuickGELU (OpenAI's)");
     command.add_option("--lm", files.language, "Language model: a Hugging Face folder");
     command.add_option("--tokenizer", tokenizer, "Tokenizer folder (default: that of --lm)");
-    command.add_option("--checkpoint", files.checkpoint, "The trainable part: checkpoint.pt");
+    command.add_option(checkpoint, files.checkpoint,
+                       "The trainable part: checkpoint.pt (default: that of --model)");
     command.add_option("--every", every, "A gated block before every k-th layer")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -38,9 +46,11 @@ struct ModelOptions {
                        "--clip: OpenFlamingo-9B-vitl-mpt7b, ...");
   }
 
-  /// The tokenizer, and the model it belongs to.
+  /// The tokenizer, and the model it belongs to. A folder without a checkpoint.pt is refused, unless it is to be
+  /// trained: then what trains is initialised.
   template <plume::Floating T>
-  std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open() const {
+  std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open(
+      const std::optional<Beginning>& training = {}) const {
     namespace models = plume::models;
     if (!std::filesystem::is_directory(model)) {
       if (!model.empty()) (void)plume::models::released_model(model);
@@ -48,21 +58,32 @@ struct ModelOptions {
       require("--lm", files.language);
       plume::text::Tokenizer words =
           plume::text::Tokenizer::load(tokenizer.empty() ? files.language : tokenizer);
-      auto built = models::open_flamingo<T>(files, sizes(words));
+      auto built = models::open_flamingo<T>(files, begun(sizes(words), training));
       return {std::move(words), std::move(built)};
     }
     for (const char* name : {"/flamingo.json", "/case.json"}) {
       const std::string file = model + name;
       if (!std::filesystem::exists(file)) continue;
+      models::FlamingoFiles below = models::files_below(model);
+      if (training && !std::filesystem::exists(below.checkpoint)) below.checkpoint.clear();
+      if (!files.checkpoint.empty()) below.checkpoint = files.checkpoint;
+      const auto said = models::flamingo_sizes(file, plume::io::read_json(file));
       return {plume::text::Tokenizer::load(model + "/tokenizer"),
-              models::open_flamingo<T>(models::files_below(model),
-                                       models::flamingo_sizes(file, plume::io::read_json(file)))};
+              models::open_flamingo<T>(below, begun(said, training))};
     }
     plume::fail<plume::FormatError>(model, "the sizes of the model in flamingo.json",
                                     "no such file");
   }
 
  private:
+  static plume::models::FlamingoSizes begun(plume::models::FlamingoSizes sizes,
+                                            const std::optional<Beginning>& training) {
+    if (training) {
+      sizes.seed = training->seed;
+      if (training->freeze_embeddings) sizes.train_embeddings = false;
+    }
+    return sizes;
+  }
   static void require(const char* option, const std::string& value) {
     if (value.empty()) plume::fail<plume::ValueError>("flamingo", option, "no such option");
   }

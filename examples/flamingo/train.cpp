@@ -1,0 +1,283 @@
+// flamingo train: the paper's recipe on shards of pairs and documents; stopped or killed, the same command goes on.
+
+#include <unistd.h>  // isatty
+
+#include <filesystem>
+#include <iostream>
+
+#include "commands.hpp"
+#include "model_options.hpp"
+#include "pictures.hpp"
+#include "plume/data/preflight.hpp"
+#include "plume/data/shard_list.hpp"
+#include "plume/generate/generate.hpp"
+#include "plume/train/trainer.hpp"
+
+namespace flamingo {
+
+namespace {
+
+using namespace plume;
+namespace fs = std::filesystem;
+
+/// The options of a run, whatever their types, as JSON; what they are is asked when all are parsed.
+class Told {
+ public:
+  /// An option of `command` that belongs to the configuration of a run.
+  template <class V>
+  CLI::Option* add(CLI::App& command, const std::string& name, V& value, const std::string& help) {
+    configuration_.emplace_back(name.substr(2), [&value] { return io::Json(value); });
+    return command.add_option(name, value, help)->capture_default_str();
+  }
+  /// One that may be another when the run goes on.
+  template <class V>
+  CLI::Option* add_free(CLI::App& command, const std::string& name, V& value,
+                        const std::string& help) {
+    free_.emplace_back(name.substr(2), [&value] { return io::Json(value); });
+    return command.add_option(name, value, help)->capture_default_str();
+  }
+  CLI::Option* add_flag(CLI::App& command, const std::string& name, bool& value,
+                        const std::string& help) {
+    configuration_.emplace_back(name.substr(2), [&value] { return io::Json(value); });
+    return command.add_flag(name, value, help);
+  }
+  [[nodiscard]] io::Json configuration() const { return json(configuration_); }
+  [[nodiscard]] io::Json may_change() const { return json(free_); }
+
+ private:
+  using List = std::vector<std::pair<std::string, std::function<io::Json()>>>;
+  static io::Json json(const List& list) {
+    io::Json out = io::Json::object();
+    for (const auto& [name, value] : list) out[name] = value();
+    return out;
+  }
+  List configuration_, free_;
+};
+
+struct TrainOptions {
+  ModelOptions model;
+  Told told;
+  std::string pairs, documents, sampling = "resampled", schedule = "constant";
+  data::PairOptions pair;
+  data::DocumentOptions document;
+  index_t batch_documents = 32, batch_pairs = 0, steps = 0, warmup = 1875;
+  train::Recipe recipe;
+  train::TrainerOptions trainer;
+  std::uint64_t seed = 0;
+  std::size_t threads = 2, shuffle = 1000;
+  double most_damage = data::LossLimits{}.most_damage;
+  bool freeze_embeddings = false, fresh = false;
+  std::string run = "out/run", exported, prompt = "<image>";
+  std::vector<std::string> samples;
+};
+
+/// What the run was told, with the model's options.
+io::Json configuration_of(const TrainOptions& given) {
+  io::Json out = given.told.configuration();
+  if (given.schedule != "constant") out["steps"] = given.steps;  // where its curve ends
+  const ModelOptions& m = given.model;
+  out.update({{"model", m.model},
+              {"vision", m.files.vision},
+              {"clip", m.clip},
+              {"gelu", m.gelu},
+              {"lm", m.files.language},
+              {"tokenizer", m.tokenizer},
+              {"every", m.every},
+              {"from", m.files.checkpoint}});
+  return out;
+}
+
+io::Json versions() {
+  io::Json out{{"compiler", __VERSION__}};
+#ifdef PLUME_VERSION
+  out["plume"] = PLUME_VERSION;
+#endif
+  return out;
+}
+
+data::SourceOptions source_of(const TrainOptions& given, const std::string& shards,
+                              data::Stream stream) {
+  data::SourceOptions out;
+  out.shards = data::expand_shards(shards);
+  out.sampling =
+      given.sampling == "shuffled" ? data::Sampling::shuffled : data::Sampling::resampled;
+  out.seed = given.seed;
+  out.stream = stream == data::Stream::pairs ? 0 : 1;
+  out.shuffle = given.shuffle;
+  data::require_preflight(out);
+  return out;
+}
+
+train::Recipe recipe_of(const TrainOptions& given) {
+  train::Recipe out = given.recipe;
+  out.schedule = given.schedule == "linear"   ? Schedule::linear(given.warmup, given.steps)
+                 : given.schedule == "cosine" ? Schedule::cosine(given.warmup, given.steps)
+                                              : Schedule::constant(given.warmup);
+  return out;
+}
+
+/// Whether tokens attend to pictures other than the last, so that even those without a token matter.
+template <class Model>
+bool attends_to_all(const Model& model) {
+  for (index_t i = 0; i < model.fusion.size(); ++i) {
+    if (model.fusion.has(i)) return model.fusion[i].attn.mask != nn::MediaMask::immediate;
+  }
+  return false;
+}
+
+/// What the model says of held-out pictures, on the terminal and in the log.
+template <class Trainer>
+void show_samples(const TrainOptions& given, const text::Tokenizer& words,
+                  const models::Flamingo<float>& model, Trainer& trainer) {
+  generate::Options options;
+  options.eos = words.end_of_chunk().value();
+  options.suppressed = {words.image().value()};
+  if (words.pad() && *words.pad() != options.eos) options.suppressed.push_back(*words.pad());
+  const text::Ids ids = words.encode(given.prompt);
+  models::TextInput prompt{Tensor<std::int64_t>(Shape{1, static_cast<index_t>(ids.size())})};
+  std::copy(ids.begin(), ids.end(), prompt.ids.data());
+  for (const std::string& picture : given.samples) {
+    const auto images = load_pictures<float>({picture}, model.vision_encoder->sizes.image);
+    const auto result = generate::generate(model, images, prompt, options);
+    const std::string text = words.decode(result.tokens.at(0), {.skip_special_tokens = true});
+    std::cout << picture << ": " << text << std::endl;
+    trainer.write("sample", {{"image", picture}, {"prompt", given.prompt}, {"text", text}});
+  }
+}
+
+void run(const TrainOptions& given) {
+  if (given.pairs.empty() && given.documents.empty())
+    fail<ValueError>("train", "--pairs SHARDS, --documents SHARDS or both", "neither");
+  for (const std::string& picture : given.samples) {
+    if (!fs::exists(picture)) fail<ValueError>("train", "pictures for --sample", picture);
+  }
+  const train::Recipe recipe = recipe_of(given);
+  std::optional<data::SourceOptions> pairs, documents;
+  if (!given.pairs.empty()) pairs = source_of(given, given.pairs, data::Stream::pairs);
+  if (!given.documents.empty())
+    documents = source_of(given, given.documents, data::Stream::documents);
+
+  const auto [words, model] =
+      given.model.open<float>(Beginning{given.seed, given.freeze_embeddings});
+  train::TrainerOptions options = given.trainer;
+  options.configuration = configuration_of(given);
+  const train::RunFolder folder(given.run, options.configuration, given.told.may_change(),
+                                versions(), given.fresh);
+  options.run = folder.path();
+  options.steps = given.steps;
+  options.specials = data::Specials::of(words);
+  options.every_slot = attends_to_all(*model);
+  options.documents.batch = given.batch_documents;
+  options.documents.slots = static_cast<index_t>(given.document.max_images);
+  options.pairs.batch = given.batch_pairs > 0 ? given.batch_pairs : 2 * given.batch_documents;
+
+  data::LoaderOptions loading{.threads = given.threads,
+                              .image_size = model->vision_encoder->sizes.image};
+  loading.limits.most_damage = given.most_damage;
+  std::optional<data::Loader> pair_loader, document_loader;
+  if (pairs) pair_loader.emplace(*pairs, data::pair_maker(words, given.pair), loading);
+  if (documents)
+    document_loader.emplace(*documents, data::document_maker(words, given.document), loading);
+  options.pairs.loader = pair_loader ? &*pair_loader : nullptr;
+  options.documents.loader = document_loader ? &*document_loader : nullptr;
+  train::Progress progress(std::cerr, isatty(STDERR_FILENO) != 0);
+  options.progress = &progress;
+
+  train::Trainer<float> trainer(*model, recipe, options);
+  const bool resumed = trainer.resume();
+  index_t trained = 0;
+  for (const auto* p : nn::trainable_parameters<float>(*model)) trained += p->shape().numel();
+  std::cerr << given.run << ": "
+            << (resumed ? cat("goes on after step ", trainer.stepper().step(), " of ")
+                        : std::string("begins, "))
+            << given.steps << " steps; " << trained << " of " << nn::parameter_count(*model)
+            << " parameters train\n";
+  {
+    const train::Interrupt interrupt;
+    if (trainer.run() == train::End::interrupted) {
+      progress.say(cat("stopped after step ", trainer.stepper().step(), " of ", given.steps,
+                       ", saved in ", given.run, "; the same command goes on from there"));
+      return;
+    }
+  }
+  show_samples(given, words, *model, trainer);
+  const std::string checkpoint = given.run + "/checkpoint.pt";
+  models::save_checkpoint<float>(*model, checkpoint);
+  if (!given.exported.empty()) models::save_checkpoint<float>(*model, given.exported);
+  progress.say(cat(given.steps, " steps taken: ", checkpoint));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "train", "Train the resampler, the gated blocks and two embeddings; go on where it stopped");
+  auto given = std::make_shared<TrainOptions>();
+  TrainOptions& o = *given;
+  Told& told = o.told;
+  CLI::App& c = *command;
+  o.model.add_to(c, "--from");
+  told.add(c, "--pairs", o.pairs, "Shards of pictures with captions: {000..099}.tar, *, ::");
+  told.add(c, "--documents", o.documents, "Shards of interleaved documents (MMC4's json)");
+  told.add_free(c, "--steps", o.steps, "Steps of the whole run")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--batch-documents", o.batch_documents, "Documents of a micro-batch")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--batch-pairs", o.batch_pairs, "Pairs of a micro-batch; 0: two for each document");
+  told.add(c, "--micro-batches", o.recipe.micro_batches, "Micro-batches of a step")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--tokens-pairs", o.pair.max_tokens, "Most tokens of a pair")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--tokens-documents", o.document.max_tokens, "Most tokens of a document")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--max-images", o.document.max_images, "Most pictures of a document")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--similarity-threshold", o.document.similarity_threshold,
+           "Least similarity of a picture and its sentence");
+  told.add_flag(c, "--reference-bugs", o.document.reference_bugs,
+                "Order the pictures of documents as the reference does, which may mix them up");
+  told.add(c, "--pairs-weight", o.trainer.pairs.weight, "Of the loss of pairs");
+  told.add(c, "--documents-weight", o.trainer.documents.weight, "Of the loss of documents");
+  told.add(c, "--lr", o.recipe.learning_rate, "Learning rate after the warm-up");
+  told.add(c, "--warmup", o.warmup, "Steps over which it rises from 0")
+      ->check(CLI::NonNegativeNumber);
+  told.add(c, "--schedule", o.schedule, "After the warm-up; linear and cosine end at --steps")
+      ->check(CLI::IsMember({"constant", "linear", "cosine"}));
+  told.add(c, "--weight-decay", o.recipe.weight_decay, "Of the gated blocks")
+      ->check(CLI::NonNegativeNumber);
+  told.add(c, "--clip-norm", o.recipe.clip, "Largest norm of the gradient")
+      ->check(CLI::PositiveNumber);
+  told.add_flag(c, "--freeze-embeddings", o.freeze_embeddings,
+                "Do not train the rows of <image> and <|endofchunk|>");
+  told.add(c, "--seed", o.seed, "Of what is initialised and of the order of samples");
+  told.add(c, "--sampling", o.sampling, "Shards with replacement, or all once an epoch")
+      ->check(CLI::IsMember({"resampled", "shuffled"}));
+  told.add(c, "--shuffle", o.shuffle, "Samples that are shuffled together; 1: none")
+      ->check(CLI::PositiveNumber);
+  told.add(c, "--max-damage", o.most_damage, "Share of damaged records that stops the run")
+      ->check(CLI::Range(0.0, 1.0));
+  told.add_free(c, "--max-skipped", o.trainer.most_skipped,
+                "Steps in a row without a finite loss that stop the run")
+      ->check(CLI::PositiveNumber);
+  told.add_free(c, "--threads", o.threads, "Threads that make the samples of each stream");
+  told.add_free(c, "--save-every", o.trainer.save_every, "Steps between checkpoints")
+      ->check(CLI::PositiveNumber);
+  told.add_free(c, "--keep", o.trainer.keep, "Checkpoints that are kept")
+      ->check(CLI::PositiveNumber);
+  told.add_free(c, "--log-every", o.trainer.log_every, "Steps between two looks at the gates")
+      ->check(CLI::PositiveNumber);
+  c.add_option("--run", o.run, "Folder of the run; one that is there goes on")
+      ->capture_default_str();
+  c.add_flag("--fresh", o.fresh, "Remove the run of that folder first");
+  told.add_free(c, "--export", o.exported, "Where else checkpoint.pt is written at the end");
+  told.add_free(c, "--sample", o.samples, "Pictures that are described at the end");
+  told.add_free(c, "--sample-prompt", o.prompt, "What is continued for each");
+  app.set_config("--config", "", "Options from a file: [train], then lines like lr = 1e-4");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  command->configurable();
+  command->fallthrough();
+  command->callback([given] { run(*given); });
+}
+
+}  // namespace flamingo
