@@ -37,20 +37,22 @@ class Bf16Matrix final : public HeldMatrix<float> {
       fail<ShapeError>("linear", cat("bias of shape ", Shape{N}), b.value().shape());
     Dims shape = x.value().shape();
     shape[shape.rank() - 1] = N;
+    const plume::detail::ProductOperands<float> operands("linear");
     Tensor<float> y =
         b.defined() ? b.value().broadcast_to(Shape(shape)).clone() : Tensor<float>(Shape(shape));
-    multiply(x.value(), {w_.data(), 1, K}, y, b.defined());
-    return record("linear", y, inputs(x, b),
-                  [w = w_](const Tensor<float>& dy, GradSink<float> dx, GradSink<float> db) {
-                    if (dx) {
-                      Dims sizes = dy.shape();
-                      sizes[sizes.rank() - 1] = w.size(1);
-                      Tensor<float> g{Shape(sizes)};
-                      multiply(dy, {w.data(), w.size(1), 1}, g, false);
-                      dx += g;
-                    }
-                    if (db) db += linear_backward_b(dy);
-                  });
+    multiply(operands.round(x.value()), {w_.data(), 1, K}, y, b.defined());
+    return record(
+        "linear", operands.result(y), inputs(x, b),
+        [operands, w = w_](const Tensor<float>& dy, GradSink<float> dx, GradSink<float> db) {
+          if (dx) {
+            Dims sizes = dy.shape();
+            sizes[sizes.rank() - 1] = w.size(1);
+            Tensor<float> g{Shape(sizes)};
+            multiply(operands.round(dy), {w.data(), w.size(1), 1}, g, false);
+            dx += g;
+          }
+          if (db) db += linear_backward_b(dy);
+        });
   }
 
  private:

@@ -27,6 +27,7 @@
 #include "plume/ops/cpu/attention_forward.hpp"
 #include "plume/ops/map.hpp"
 #include "plume/ops/op.hpp"
+#include "plume/ops/product_operands.hpp"
 
 namespace plume {
 
@@ -309,19 +310,24 @@ AttentionGrads<T> attention_backward(const Tensor<T>& dy, const Tensor<T>& q, co
 template <Floating T>
 Var<T> attention(const Var<T>& q, const Var<T>& k, const Var<T>& v,
                  const AttentionOptions& options = {}) {
+  const detail::ProductOperands<T> operands("attention");
+  const Tensor<T> qs = operands.round(q.value()), ks = operands.round(k.value());
+  const Tensor<T> vs = operands.round(v.value());
   Tensor<accumulate_t<T>> lse;
-  Tensor<T> y = attention(q.value(), k.value(), v.value(), options, &lse);
+  const Tensor<T> y = operands.heads(attention(qs, ks, vs, options, &lse));
   const bool scores = q.requires_grad() || k.requires_grad();
-  return record(
-      "attention", y, inputs(q, k, v),
-      [q = q.value(), k = k.value(), v = saved_if(scores, v.value()), y = saved_if(scores, y), lse,
-       options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
-        const auto g =
-            attention_backward(dy, q, k, v, y, lse, options, bool(dq), bool(dk), bool(dv));
-        if (dq) dq += g.dq;
-        if (dk) dk += g.dk;
-        if (dv) dv += g.dv;
-      });
+  const bool records = scores || v.requires_grad();
+  return record("attention", y, inputs(q, k, v),
+                [operands, q = operands.keep_if(records, qs), k = operands.keep_if(records, ks),
+                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), lse,
+                 options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
+                  const auto g =
+                      attention_backward(operands.round(dy), q.value(), k.value(), v.value(),
+                                         y.value(), lse, options, bool(dq), bool(dk), bool(dv));
+                  if (dq) dq += g.dq;
+                  if (dk) dk += g.dk;
+                  if (dv) dv += g.dv;
+                });
 }
 
 }  // namespace plume

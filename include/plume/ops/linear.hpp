@@ -9,6 +9,7 @@
 
 #include "plume/ops/add.hpp"
 #include "plume/ops/matmul.hpp"
+#include "plume/ops/product_operands.hpp"
 
 namespace plume {
 
@@ -93,14 +94,18 @@ Tensor<T> linear_backward_b(const Tensor<T>& dy) {
 /// Differentiable in x, w and b (which may be an undefined Var: no bias).
 template <Floating T>
 Var<T> linear(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}) {
-  return record(
-      "linear", linear(x.value(), w.value(), b.value()), inputs(x, w, b),
-      [x = saved_if(w.requires_grad(), x.value()), w = saved_if(x.requires_grad(), w.value())](
-          const Tensor<T>& dy, GradSink<T> dx, GradSink<T> dw, GradSink<T> db) {
-        if (dx) dx += linear_backward_x(dy, w);
-        if (dw) dw += linear_backward_w(dy, x);
-        if (db) db += linear_backward_b(dy);
-      });
+  const detail::ProductOperands<T> operands("linear");
+  const Tensor<T> rows = operands.round(x.value());
+  return record("linear", operands.result(linear(rows, operands.round(w.value()), b.value())),
+                inputs(x, w, b),
+                [operands, x = operands.keep_if(w.requires_grad(), rows),
+                 w = saved_if(x.requires_grad(), w.value())](const Tensor<T>& dy, GradSink<T> dx,
+                                                             GradSink<T> dw, GradSink<T> db) {
+                  const Tensor<T> g = operands.round(dy);
+                  if (dx) dx += linear_backward_x(g, operands.round(w));
+                  if (dw) dw += linear_backward_w(g, x.value());
+                  if (db) db += linear_backward_b(dy);
+                });
 }
 
 }  // namespace plume

@@ -237,9 +237,10 @@ template <Floating T, Index I>
 Var<accumulate_t<T>> linear_cross_entropy(const Var<T>& x, const Var<T>& w,
                                           const Tensor<I>& targets,
                                           CrossEntropyOptions options = {}) {
+  const detail::ProductOperands<T> operands("linear_cross_entropy");
   LinearCrossEntropyGrads<T> unit = detail::wanted(x, w);
-  Tensor<accumulate_t<T>> loss =
-      linear_cross_entropy(x.value(), w.value(), targets, options, &unit);
+  Tensor<accumulate_t<T>> loss = linear_cross_entropy(
+      operands.round(x.value()), operands.round(w.value()), targets, options, &unit);
   return record("linear_cross_entropy", std::move(loss), inputs(x, w),
                 [unit](const Tensor<accumulate_t<T>>& dy, GradSink<T> dx, GradSink<T> dw) {
                   if (dx) dx += linear_cross_entropy_backward(dy, unit.dx);
@@ -253,9 +254,11 @@ Var<accumulate_t<T>> linear_cross_entropy(const Var<T>& x, const Var<T>& w, cons
                                           const std::vector<std::int64_t>& ids,
                                           const Tensor<I>& targets,
                                           CrossEntropyOptions options = {}) {
+  const detail::ProductOperands<T> operands("linear_cross_entropy");
   LinearCrossEntropyGrads<T> unit = detail::wanted(x, w, r);
   Tensor<accumulate_t<T>> loss =
-      linear_cross_entropy(x.value(), w.value(), targets, options, &unit, {r.value(), ids});
+      linear_cross_entropy(operands.round(x.value()), operands.round(w.value()), targets, options,
+                           &unit, {operands.round(r.value()), ids});
   return record(
       "linear_cross_entropy", std::move(loss), inputs(x, w, r),
       [unit](const Tensor<accumulate_t<T>>& dy, GradSink<T> dx, GradSink<T> dw, GradSink<T> dr) {

@@ -10,6 +10,7 @@
 #include "plume/autograd/var.hpp"
 #include "plume/ops/op.hpp"
 #include "plume/ops/product.hpp"
+#include "plume/ops/product_operands.hpp"
 
 namespace plume {
 
@@ -81,13 +82,16 @@ Tensor<T> matmul_backward_b(const Tensor<T>& dy, const Tensor<T>& a, const Shape
 
 template <Floating T>
 Var<T> matmul(const Var<T>& a, const Var<T>& b) {
-  return record(
-      "matmul", matmul(a.value(), b.value()), inputs(a, b),
-      [x = saved_if(b.requires_grad(), a.value()), z = saved_if(a.requires_grad(), b.value())](
-          const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
-        if (da) da += matmul_backward_a(dy, z, da.shape());
-        if (db) db += matmul_backward_b(dy, x, db.shape());
-      });
+  const detail::ProductOperands<T> operands("matmul");
+  const Tensor<T> x = operands.round(a.value()), z = operands.round(b.value());
+  return record("matmul", operands.result(matmul(x, z)), inputs(a, b),
+                [operands, x = operands.keep_if(b.requires_grad(), x),
+                 z = operands.keep_if(a.requires_grad(), z)](const Tensor<T>& dy, GradSink<T> da,
+                                                             GradSink<T> db) {
+                  const Tensor<T> g = operands.round(dy);
+                  if (da) da += matmul_backward_a(g, z.value(), da.shape());
+                  if (db) db += matmul_backward_b(g, x.value(), db.shape());
+                });
 }
 
 }  // namespace plume

@@ -313,15 +313,21 @@ AttentionGrads<T> media_attention_backward(const Tensor<T>& dy, const Tensor<T>&
 template <Floating T, Index I>
 Var<T> media_attention(const Var<T>& q, const Var<T>& k, const Var<T>& v, const Tensor<I>& image,
                        const MediaAttentionOptions& options = {}) {
+  const detail::ProductOperands<T> operands("media_attention");
+  const Tensor<T> qs = operands.round(q.value()), ks = operands.round(k.value());
+  const Tensor<T> vs = operands.round(v.value());
   MediaAttentionSaved<T> saved;
-  Tensor<T> y = media_attention(q.value(), k.value(), v.value(), image, options, &saved);
+  const Tensor<T> y = operands.heads(media_attention(qs, ks, vs, image, options, &saved));
   const bool scores = q.requires_grad() || k.requires_grad();
+  const bool records = scores || v.requires_grad();
   return record("media_attention", y, inputs(q, k, v),
-                [q = q.value(), k = k.value(), v = saved_if(scores, v.value()),
-                 y = saved_if(scores, y), image, saved = std::move(saved),
+                [operands, q = operands.keep_if(records, qs), k = operands.keep_if(records, ks),
+                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), image,
+                 saved = std::move(saved),
                  options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
-                  const auto g = media_attention_backward(dy, q, k, v, y, image, saved, options,
-                                                          bool(dq), bool(dk), bool(dv));
+                  const auto g = media_attention_backward(operands.round(dy), q.value(), k.value(),
+                                                          v.value(), y.value(), image, saved,
+                                                          options, bool(dq), bool(dk), bool(dv));
                   if (dq) dq += g.dq;
                   if (dk) dk += g.dk;
                   if (dv) dv += g.dv;

@@ -144,14 +144,19 @@ Tensor<T> patch_embedding_backward_w(const Tensor<T>& dy, const Tensor<T>& x, co
 /// Differentiable in x, w and b (which may be an undefined Var: no bias).
 template <Floating T>
 Var<T> patch_embedding(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}) {
-  return record(
-      "patch_embedding", patch_embedding(x.value(), w.value(), b.value()), inputs(x, w, b),
-      [x = saved_if(w.requires_grad(), x.value()), w = saved_if(x.requires_grad(), w.value())](
-          const Tensor<T>& dy, GradSink<T> dx, GradSink<T> dw, GradSink<T> db) {
-        if (dx) dx += patch_embedding_backward_x(dy, w, dx.shape());
-        if (dw) dw += patch_embedding_backward_w(dy, x, dw.shape());
-        if (db) db += linear_backward_b(dy);
-      });
+  const detail::ProductOperands<T> operands("patch_embedding");
+  const Tensor<T> pixels = operands.round(x.value());
+  return record("patch_embedding",
+                operands.result(patch_embedding(pixels, operands.round(w.value()), b.value())),
+                inputs(x, w, b),
+                [operands, x = operands.keep_if(w.requires_grad(), pixels),
+                 w = saved_if(x.requires_grad(), w.value())](const Tensor<T>& dy, GradSink<T> dx,
+                                                             GradSink<T> dw, GradSink<T> db) {
+                  const Tensor<T> g = operands.round(dy);
+                  if (dx) dx += patch_embedding_backward_x(g, operands.round(w), dx.shape());
+                  if (dw) dw += patch_embedding_backward_w(g, x.value(), dw.shape());
+                  if (db) db += linear_backward_b(dy);
+                });
 }
 
 }  // namespace plume
