@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "plume/autograd/backward.hpp"
+#include "plume/autograd/precision.hpp"
 #include "plume/models/flamingo.hpp"
 #include "plume/optim/adamw.hpp"
 #include "plume/optim/clip.hpp"
@@ -36,6 +37,8 @@ struct Recipe {
   double clip = 1;  ///< largest norm of the whole gradient
   index_t micro_batches = 1;  ///< of each stream per step
   Schedule schedule = Schedule::constant(1875);
+  /// amp_bf16 is for float models; frozen matrices are held in bf16 by nn::hold_frozen_in_bf16, not by the step.
+  Precision precision = Precision::fp32;
 };
 
 /// How long the parts of a step took.
@@ -69,6 +72,8 @@ class Stepper {
   Stepper(const Model& model, const Recipe& recipe) : model_(model), recipe_(recipe) {
     if (recipe.micro_batches < 1)
       fail<ValueError>("train", "micro_batches >= 1", recipe.micro_batches);
+    if (recipe.precision != Precision::fp32 && !std::is_same_v<T, float>)
+      fail<ValueError>("train", cat("a float model for ", name(recipe.precision)), dtype_name<T>());
     AdamWOptions options{recipe.learning_rate, recipe.beta1, recipe.beta2, recipe.eps, 0};
     for (const bool decay : {false, true}) {
       const std::vector<Var<T>> group = trained<T>(model, decay);
@@ -84,6 +89,7 @@ class Stepper {
     if (!(batch.labels.shape() == batch.text.ids.shape()))
       fail<ShapeError>("train", cat("labels ", batch.text.ids.shape()), batch.labels.shape());
     const auto begin = Clock::now();
+    const PrecisionScope scope(recipe_.precision);
     const Var<T> loss = models::next_token_loss(model_(batch.images, batch.text), batch.labels);
     const auto value = static_cast<double>(loss.value().item());
     const auto middle = Clock::now();
