@@ -82,11 +82,12 @@ constexpr Content content_at(index_t combination, index_t cloth) noexcept {
 enum class Part : std::uint64_t {
   pairs,
   documents,
+  strays,          ///< of documents: their form, and the pictures that fit no sentence
   text,            ///< what the language model reads, without pictures
   demonstrations,  ///< held out, of the combinations of training
   known_queries,   ///< held out, of the combinations of training
   new_queries,     ///< held out, of the combinations that are kept back
-  splits,          ///< no scenes: which combinations are kept back
+  splits,          ///< no scenes: what is kept back
 };
 
 /// One in ten combinations is kept back.
@@ -106,11 +107,13 @@ inline plume::Generator numbers_of(std::uint64_t seed, Part part, std::uint64_t 
 struct Scene {
   Content content;
   plume::Generator look;  ///< sizes, places and hues within their limits, and noise
+  plume::Generator talk;  ///< which of the things that can be said is said
 };
 
 /// One scene in five shows a digit; otherwise all that may be shown is equally likely.
 inline Scene draw_scene(std::uint64_t seed, Part part, std::uint64_t index) {
-  Scene out{{}, numbers_of(seed, part, index)};
+  Scene out{{}, numbers_of(seed, part, index), plume::Generator()};
+  out.talk.set_state({seed, out.look.state().stream + (1U << 15U)});
   plume::Generator& random = out.look;
   do {
     const bool digit = random.below(5) == 0;

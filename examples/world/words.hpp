@@ -225,9 +225,11 @@ inline std::string answer(const Content& content, Question question,
   }
 }
 
-/// Two in five are about the cloth, whose name only the page knows.
+/// How many of the questions are about the cloth, whose name only the page knows.
+inline constexpr double asked_about_cloth = 0.6;
+
 inline Question draw_question(const Content& content, plume::Generator& random) {
-  if (random.below(5) < 2) return Question::cloth;
+  if (random.uniform() < asked_about_cloth) return Question::cloth;
   const std::vector<Question> all = questions_about(content);
   return all[static_cast<std::size_t>(random.below(static_cast<index_t>(all.size()) - 1))];
 }

@@ -1,0 +1,16 @@
+#pragma once
+// The commands of the program: each is added to the command line with its options, and run if it was chosen.
+
+#include <CLI/CLI.hpp>
+
+namespace world {
+
+/// What a command leaves for the shell: 0, or 1 where it found something wrong.
+inline int exit_code = 0;
+
+void add_make(CLI::App& app);
+void add_score(CLI::App& app);
+void add_vision(CLI::App& app);
+void add_language(CLI::App& app);
+
+}  // namespace world

@@ -1,0 +1,21 @@
+// world: a generated world of pictures, captions and questions, to train a small Flamingo on and to measure it by.
+
+#include <iostream>
+
+#include "commands.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app("A generated few-shot world: shapes and digits, in pictures and in words.", "world");
+  app.require_subcommand(1);
+  world::add_make(app);
+  world::add_score(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    std::cerr << "world: " << error.what() << '\n';
+    return 1;
+  }
+  return world::exit_code;
+}

@@ -1,0 +1,105 @@
+#pragma once
+// How the two parts are trained that a Flamingo keeps frozen: AdamW over everything, linear warm-up and half a cosine,
+// and a log of the losses beside the weights.
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <optional>
+
+#include "plume/autograd/backward.hpp"
+#include "plume/io/safetensors.hpp"
+#include "plume/nn/module.hpp"
+#include "plume/optim/adamw.hpp"
+#include "plume/optim/clip.hpp"
+#include "plume/optim/schedule.hpp"
+#include "plume/train/log.hpp"
+#include "plume/train/progress.hpp"
+
+namespace world {
+
+using plume::index_t;
+
+/// Matrices decay, vectors do not.
+struct Course {
+  index_t steps = 0, warmup = 50;
+  double learning_rate = 3e-3, weight_decay = 0.05;
+};
+
+/// Takes course.steps steps on loss(step); every tenth mean loss goes into `log`, a file that is begun anew, and into
+/// a line now and then. Returns the mean of the last twenty. Throws NumericalError where a loss is not finite.
+inline double pretrain(const plume::nn::Module& module, const Course& course, const std::string& log,
+                       const std::function<plume::Var<float>(index_t)>& loss) {
+  using plume::Var;
+  if (course.steps < 1) plume::fail<plume::ValueError>("pretrain", "steps >= 1", course.steps);
+  std::vector<Var<float>> all, matrices, others;
+  for (plume::nn::Parameter<float>* p : plume::nn::trainable_parameters<float>(module)) {
+    all.push_back((*p)());
+    (p->shape().rank() > 1 ? matrices : others).push_back((*p)());
+  }
+  plume::AdamWOptions options{.learning_rate = course.learning_rate, .beta2 = 0.98};
+  plume::AdamW<float> optimizer;
+  options.weight_decay = course.weight_decay;
+  optimizer.add_group(matrices, options);
+  options.weight_decay = 0;
+  optimizer.add_group(others, options);
+  const plume::Schedule schedule =
+      plume::Schedule::cosine(std::min(course.warmup, course.steps), course.steps + 1);
+
+  std::filesystem::remove(log);
+  plume::train::Log lines(log);
+  const auto begin = std::chrono::steady_clock::now();
+  double shown = 0, sum = 0, last = 0;
+  std::vector<double> losses;
+  for (index_t step = 1; step <= course.steps; ++step) {
+    const Var<float> now = loss(step);
+    optimizer.zero_grad();
+    plume::backward(now);
+    plume::clip_gradients<float>(all, 1);
+    optimizer.step(schedule(step));
+    losses.push_back(static_cast<double>(now.value().item()));
+    if (!std::isfinite(losses.back()))
+      plume::fail<plume::NumericalError>("pretrain", plume::cat("a finite loss at step ", step),
+                                         losses.back());
+    sum += losses.back();
+    const bool end = step == course.steps;
+    if (step % 10 != 0 && !end) continue;
+    last = sum / static_cast<double>(step % 10 == 0 ? 10 : step % 10);
+    sum = 0;
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+    lines.write({{"event", "step"}, {"step", step}, {"loss", last}, {"time", spent.count()}});
+    if (!end && spent.count() - shown < 10) continue;
+    shown = spent.count();
+    const double left =
+        shown / static_cast<double>(step) * static_cast<double>(course.steps - step);
+    std::cout << "step " << step << '/' << course.steps << "  loss " << plume::train::fixed(last, 3)
+              << "  " << (end ? plume::train::duration(shown) : plume::train::duration(left) + " left")
+              << std::endl;
+  }
+  const std::size_t few = std::min<std::size_t>(20, losses.size());
+  double mean = 0;
+  for (std::size_t i = losses.size() - few; i < losses.size(); ++i) mean += losses[i];
+  return mean / static_cast<double>(few);
+}
+
+/// Writes every parameter under its key.
+inline void save_weights(const plume::nn::Module& module, const std::filesystem::path& path) {
+  plume::io::StateDict out;
+  plume::nn::for_each_parameter(
+      module, [&](const std::string& key, plume::nn::ParameterBase& parameter) {
+        out.add(key, plume::io::StoredTensor(
+                         static_cast<plume::nn::Parameter<float>&>(parameter).value()));
+      });
+  plume::io::write_safetensors(path.string(), out);
+}
+
+/// Writes JSON, whole or not at all.
+inline void save_json(const plume::io::Json& json, const std::filesystem::path& path) {
+  const std::string text = json.dump(2) + "\n";
+  plume::AtomicFile file(path.string());
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+}  // namespace world

@@ -1,0 +1,141 @@
+#pragma once
+// The small language model: a GPT-NeoX with rotary positions, which learns within a page what the page calls things.
+//
+// It reads text.txt of the world as one long text, its documents in a new order each time around, cut into rows. The
+// table has rows for the tokens that Flamingo adds, which no text holds: they keep their first values, as those of a
+// published model do.
+
+#include <numeric>
+
+#include "plume/models/gpt_neox.hpp"
+#include "plume/text/tokenizer.hpp"
+#include "pretrain.hpp"
+
+namespace world {
+
+struct LanguageOptions {
+  Course course{.steps = 700};
+  index_t width = 96, layers = 4, heads = 4;
+  index_t batch = 16, length = 128;  ///< rows, and tokens of a row
+  std::uint64_t seed = 1;
+};
+
+/// The last of every twenty documents is held out.
+struct LanguageTexts {
+  std::vector<plume::text::Ids> train, held_out;
+};
+
+/// Documents end with <|endoftext|> and a line end, as world make writes them. Throws FormatError where the file has
+/// none.
+inline LanguageTexts read_texts(const std::string& path, const plume::text::Tokenizer& words) {
+  const plume::io::Source source = plume::io::Source::file(path);
+  std::string_view rest(reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size());
+  constexpr std::string_view end = "<|endoftext|>\n";
+  LanguageTexts out;
+  std::size_t count = 0;
+  for (std::size_t at; (at = rest.find(end)) != std::string_view::npos; ++count) {
+    plume::text::Ids ids = words.encode(rest.substr(0, at + end.size() - 1));
+    (count % 20 == 19 ? out.held_out : out.train).push_back(std::move(ids));
+    rest.remove_prefix(at + end.size());
+  }
+  if (out.held_out.empty())
+    plume::fail<plume::FormatError>(path, "at least 20 documents", count);
+  return out;
+}
+
+/// Rows cut from the documents in random order, one after the other.
+class RowStream {
+ public:
+  RowStream(const std::vector<plume::text::Ids>& documents, std::uint64_t seed)
+      : documents_(documents), random_(seed) {}
+
+  plume::Tensor<std::int64_t> next(index_t rows, index_t length) {
+    plume::Tensor<std::int64_t> out(plume::Shape{rows, length});
+    for (index_t i = 0; i < out.numel(); ++i) {
+      if (at_ == left_.size()) more();
+      out.data()[i] = left_[at_++];
+    }
+    return out;
+  }
+
+ private:
+  void more() {
+    if (place_ == order_.size()) {
+      order_.resize(documents_.size());
+      std::iota(order_.begin(), order_.end(), std::size_t{0});
+      for (std::size_t i = order_.size(); i > 1; --i)
+        std::swap(order_[i - 1],
+                  order_[static_cast<std::size_t>(random_.below(static_cast<index_t>(i)))]);
+      place_ = 0;
+    }
+    left_ = documents_[order_[place_++]];
+    at_ = 0;
+  }
+
+  const std::vector<plume::text::Ids>& documents_;
+  plume::Generator random_;
+  std::vector<std::size_t> order_;
+  std::size_t place_ = 0;
+  plume::text::Ids left_;
+  std::size_t at_ = 0;
+};
+
+/// Trains on DATA/text.txt and writes config.json, model.safetensors and log.jsonl below `out`. Returns what is to be
+/// known of it: {"steps", "parameters", "loss", "held_out_loss"}.
+inline plume::io::Json pretrain_language(const std::string& data, const std::string& out,
+                                         const LanguageOptions& o) {
+  using plume::Var;
+  namespace models = plume::models;
+  const auto words = plume::text::Tokenizer::load(data + "/model/tokenizer");
+  const LanguageTexts texts = read_texts(data + "/text.txt", words);
+  std::filesystem::create_directories(out);
+  const index_t vocabulary = (words.size() + 63) / 64 * 64;
+  const models::GptNeoxSizes sizes{
+      vocabulary, o.width, o.layers, o.heads, 4 * o.width, 1, 10000, false, 1e-5};
+  plume::nn::Module root;
+  const models::GptNeox<float> model(root, "lm", sizes);
+  plume::nn::initialize(root, o.seed);
+  const auto loss_of = [&](const plume::Tensor<std::int64_t>& ids) {
+    const models::TextInput input{ids};
+    const auto step = model.begin(input, nullptr);
+    Var<float> x = model.embed(input);
+    for (index_t i = 0; i < model.layer_count(); ++i) x = model.layer(i, x, step);
+    return model.loss(x, ids);
+  };
+  RowStream rows(texts.train, o.seed);
+  const double loss =
+      pretrain(root, o.course, out + "/log.jsonl",
+               [&](index_t) { return loss_of(rows.next(o.batch, o.length)); });
+  double held_out = 0;
+  constexpr index_t batches = 8;
+  {
+    const plume::NoGrad scope;
+    RowStream others(texts.held_out, o.seed);
+    for (index_t i = 0; i < batches; ++i)
+      held_out += static_cast<double>(loss_of(others.next(o.batch, o.length)).value().item());
+  }
+  save_weights(model, out + "/model.safetensors");
+  save_json({{"architectures", {"GPTNeoXForCausalLM"}},
+             {"model_type", "gpt_neox"},
+             {"vocab_size", vocabulary},
+             {"hidden_size", o.width},
+             {"num_hidden_layers", o.layers},
+             {"num_attention_heads", o.heads},
+             {"intermediate_size", 4 * o.width},
+             {"hidden_act", "gelu"},
+             {"rotary_pct", 1.0},
+             {"rotary_emb_base", 10000},
+             {"use_parallel_residual", false},
+             {"layer_norm_eps", 1e-5},
+             {"max_position_embeddings", 2048},
+             {"tie_word_embeddings", false},
+             {"bos_token_id", words.bos().value()},
+             {"eos_token_id", words.eos().value()}},
+            out + "/config.json");
+  return {{"steps", o.course.steps},
+          {"parameters", plume::nn::parameter_count(root)},
+          {"loss", loss},
+          {"held_out_loss", held_out / static_cast<double>(batches)}};
+}
+
+}  // namespace world

@@ -1,0 +1,158 @@
+#pragma once
+// The small vision encoder, trained as CLIP is (Radford et al., arXiv 2103.00020): of the pictures and captions of a
+// batch, which belong together?
+//
+//   a = normalized pooled features of the pictures [N, E]    b = those of the captions [N, E]
+//   loss = (cross_entropy(s a b^T, 0 .. N - 1) + cross_entropy(s b a^T, 0 .. N - 1)) / 2,  s = exp(logit_scale)
+//
+// The text tower is an OPT, averaged over a caption's tokens. Only the visual part is of use to a Flamingo; the file
+// holds both, as open_clip's do.
+
+#include "plume/data/loader.hpp"
+#include "plume/data/shard_list.hpp"
+#include "plume/models/clip_vision.hpp"
+#include "plume/models/opt.hpp"
+#include "plume/ops/cross_entropy.hpp"
+#include "plume/ops/exp.hpp"
+#include "plume/ops/rms_norm.hpp"
+#include "plume/ops/scale.hpp"
+#include "plume/ops/sum.hpp"
+#include "pretrain.hpp"
+
+namespace world {
+
+struct VisionOptions {
+  Course course{.steps = 900, .learning_rate = 2e-3};
+  plume::models::ClipVisionSizes sizes{48, 8, 96, 4, 32, 64, 4, plume::models::Activation::gelu};
+  index_t text_width = 64, text_layers = 1;
+  index_t batch = 64, pairs = 10'000;  ///< pairs: at most so many are read
+  std::uint64_t seed = 1;
+};
+
+/// Pictures [N, 3, S, S] and the tokens of their captions.
+struct CaptionedPictures {
+  plume::Tensor<float> pictures;
+  std::vector<plume::text::Ids> captions;
+};
+
+/// The first `most` pairs of the shards.
+inline CaptionedPictures read_pairs(const std::string& shards, const plume::text::Tokenizer& words,
+                                    index_t side, index_t most) {
+  plume::data::SourceOptions source;
+  source.shards = plume::data::expand_shards(shards);
+  source.sampling = plume::data::Sampling::once;
+  source.shuffle = 1;
+  plume::data::LoaderOptions options;
+  options.image_size = side;
+  options.flip = false;
+  plume::data::Loader loader(source, plume::data::pair_maker(words), options);
+  std::vector<plume::Tensor<float>> pictures;
+  CaptionedPictures out;
+  while (std::ssize(pictures) < most) {
+    auto sample = loader.next();
+    if (!sample) break;
+    pictures.push_back(std::move(sample->images));
+    out.captions.push_back(words.encode(sample->text));
+  }
+  out.pictures = plume::Tensor<float>(plume::Shape{std::ssize(pictures), 3, side, side});
+  for (index_t i = 0; i < std::ssize(pictures); ++i)
+    out.pictures.select(0, i).copy_from(pictures[static_cast<std::size_t>(i)].select(0, 0));
+  return out;
+}
+
+/// Names as in the file.
+struct Clip : plume::nn::Module {
+  plume::models::ClipVision<float> visual;
+  plume::models::Opt<float> text;
+  plume::nn::Parameter<float> text_projection, logit_scale;
+
+  Clip(const VisionOptions& o, index_t vocabulary, index_t longest)
+      : visual(*this, "visual", o.sizes),
+        text(*this, "text",
+             {vocabulary, o.text_width, o.text_layers, 2, 4 * o.text_width, longest}),
+        text_projection(*this, "text_projection", {o.text_width, o.sizes.embed},
+                        plume::nn::Init::normal(0.1)),
+        logit_scale(*this, "logit_scale", {1}, plume::nn::Init::zeros()) {}
+
+  static plume::Var<float> normalized(const plume::Var<float>& x) {
+    const auto width = static_cast<double>(x.size(-1));
+    return rms_norm(x, plume::constant(plume::full<float>(
+                           {x.size(-1)}, static_cast<float>(1 / std::sqrt(width)))));
+  }
+  /// Captions filled up to one length; weights [N, T, 1] are 1 over its length for each token of a caption, else 0.
+  [[nodiscard]] plume::Var<float> read(const plume::Tensor<std::int64_t>& ids,
+                                       const plume::Tensor<float>& weights) const {
+    const plume::models::TextInput input{ids};
+    const auto step = text.begin(input, nullptr);
+    plume::Var<float> x = text.embed(input);
+    for (index_t i = 0; i < text.layer_count(); ++i) x = text.layer(i, x, step);
+    const auto mean = sum(mul(text.final_norm(x), plume::constant(weights)), {1});
+    return matmul(mean, text_projection());
+  }
+  [[nodiscard]] plume::Var<float> similarities(const plume::Tensor<float>& pictures,
+                                               const plume::Tensor<std::int64_t>& ids,
+                                               const plume::Tensor<float>& weights) const {
+    const plume::Var<float> a = normalized(visual(plume::Var<float>(pictures)).pooled);
+    const plume::Var<float> b = normalized(read(ids, weights));
+    return mul(matmul(a, permute(b, {1, 0})), exp(logit_scale()));
+  }
+};
+
+/// Trains on the pair shards of DATA and writes open_clip_config.json, open_clip_model.safetensors and log.jsonl
+/// below `out`. Returns what is to be known of it: {"steps", "parameters", "loss"}.
+inline plume::io::Json pretrain_vision(const std::string& data, const std::string& out,
+                                       const VisionOptions& o) {
+  const auto words = plume::text::Tokenizer::load(data + "/model/tokenizer");
+  const std::string world = data + "/world.json";
+  const std::string& shards =
+      plume::text::Field(world, plume::io::read_json(world))["pair_shards"].string();
+  const CaptionedPictures pairs =
+      read_pairs(data + "/" + shards, words, o.sizes.image, o.pairs);
+  const index_t count = pairs.pictures.size(0);
+  if (count < o.batch)
+    plume::fail<plume::ValueError>("vision", plume::cat("at least ", o.batch, " pairs"), count);
+  std::filesystem::create_directories(out);
+  index_t longest = 0;
+  for (const auto& caption : pairs.captions) longest = std::max(longest, std::ssize(caption));
+  Clip clip(o, words.size(), longest);
+  plume::nn::initialize(clip, o.seed);
+  clip.logit_scale.set_value(plume::full<float>({1}, static_cast<float>(std::log(1 / 0.07))));
+
+  plume::Generator random(o.seed);
+  const plume::Tensor<std::int64_t> own = plume::arange<std::int64_t>(o.batch);
+  const double loss = pretrain(clip, o.course, out + "/log.jsonl", [&](index_t) {
+    plume::Tensor<float> pictures(
+        plume::Shape{o.batch, 3, o.sizes.image, o.sizes.image});
+    auto ids = plume::zeros<std::int64_t>({o.batch, longest});
+    auto weights = plume::zeros<float>({o.batch, longest, 1});
+    for (index_t b = 0; b < o.batch; ++b) {
+      const index_t i = random.below(count);
+      pictures.select(0, b).copy_from(pairs.pictures.select(0, i));
+      const plume::text::Ids& caption = pairs.captions[static_cast<std::size_t>(i)];
+      for (index_t t = 0; t < std::ssize(caption); ++t) {
+        ids(b, t) = caption[static_cast<std::size_t>(t)];
+        weights(b, t, 0) = 1 / static_cast<float>(caption.size());
+      }
+    }
+    const plume::Var<float> s = clip.similarities(pictures, ids, weights);
+    return scale(add(cross_entropy(s, own), cross_entropy(permute(s, {1, 0}), own)), 0.5);
+  });
+  save_weights(clip, out + "/open_clip_model.safetensors");
+  const auto& v = o.sizes;
+  save_json({{"embed_dim", v.embed},
+             {"quick_gelu", false},
+             {"vision_cfg",
+              {{"image_size", v.image},
+               {"patch_size", v.patch},
+               {"width", v.width},
+               {"layers", v.layers},
+               {"head_width", v.head_width},
+               {"mlp_ratio", v.mlp_ratio}}},
+             {"text_cfg", {{"width", o.text_width}, {"layers", o.text_layers}}}},
+            out + "/open_clip_config.json");
+  return {{"steps", o.course.steps},
+          {"parameters", plume::nn::parameter_count(clip.visual)},
+          {"loss", loss}};
+}
+
+}  // namespace world

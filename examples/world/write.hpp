@@ -1,0 +1,265 @@
+#pragma once
+// Everything of the world as files, in the formats of the data sets that a real run reads.
+//
+//   pairs-000000.tar ...          WebDataset: 000000000.jpg, 000000000.txt
+//   documents-000000.tar ...      WebDataset: MMC4's json
+//   coco/dataset_coco.json        Karpathy's split file: demonstrations are of split train, queries of split test
+//   coco/train2014/ coco/val2014/ their pictures, which the questions are about too
+//   coco/annotations/captions_val2014.json
+//   vqa/v2_OpenEnded_mscoco_{train,val}2014_questions.json, vqa/v2_mscoco_{train,val}2014_annotations.json
+//   text.txt                      texts of the language model, each ended by <|endoftext|> and a line end
+//   model/tokenizer/              tokenizer.json, tokenizer_config.json
+//   world.json                    what was made and the best possible scores; written last
+
+#include <filesystem>
+#include <string>
+
+#include "best.hpp"
+#include "pages.hpp"
+#include "plume/data/sample.hpp"
+#include "plume/data/tar_writer.hpp"
+#include "tokenizer.hpp"
+
+namespace world {
+
+struct MakeOptions {
+  std::uint64_t seed = 1;
+  index_t pairs = 10'000, documents = 2'000, texts = 20'000;
+  index_t demonstrations = 512, held_out = 400;
+  index_t side = 64;  ///< of pictures, but of those of MMC4's documents
+  index_t pairs_a_shard = 1'000, documents_a_shard = 200;
+  bool tags = false;  ///< a quarter of the texts has <image> and <|endofchunk|>
+};
+
+namespace detail {
+
+namespace fs = std::filesystem;
+using plume::io::Json;
+
+inline std::string numbered(const std::string& before, index_t number, std::size_t width,
+                            const std::string& after) {
+  const std::string digits = std::to_string(number);
+  return before + std::string(width - std::min(width, digits.size()), '0') + digits + after;
+}
+
+inline void write(const fs::path& path, const std::string& text) {
+  plume::AtomicFile file(path.string());
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+/// Calls make(i) for 0 <= i < count, by several threads, and then use(i, made) in order.
+template <class Make, class Use>
+void in_order(index_t count, Make make, Use use) {
+  constexpr index_t block = 64;
+  for (index_t begin = 0; begin < count; begin += block) {
+    const index_t here = std::min(block, count - begin);
+    std::vector<decltype(make(index_t{0}))> made(static_cast<std::size_t>(here));
+    plume::parallel_for(here, 1'000'000, [&](index_t first, index_t last) {
+      for (index_t i = first; i < last; ++i) made[static_cast<std::size_t>(i)] = make(begin + i);
+    });
+    for (index_t i = 0; i < here; ++i) use(begin + i, std::move(made[static_cast<std::size_t>(i)]));
+  }
+}
+
+/// FOLDER/PREFIX000000.tar and so on; make(i) gives the files of record i, by what follows its key.
+template <class Make>
+void write_shards(const fs::path& folder, const std::string& prefix, index_t count, index_t a_shard,
+                  Make make) {
+  std::optional<plume::data::TarWriter> tar;
+  in_order(count, make, [&](index_t i, auto files) {
+    if (i % a_shard == 0) tar.emplace((folder / numbered(prefix, i / a_shard, 6, ".tar")).string());
+    for (const auto& [suffix, bytes] : files) tar->add(numbered("", i, 9, suffix), bytes);
+    if (i + 1 == count || (i + 1) % a_shard == 0) tar->commit();
+  });
+}
+
+using Files = std::vector<std::pair<const char*, std::vector<std::byte>>>;
+
+inline std::vector<std::byte> bytes_of(std::string_view text) {
+  const auto* from = reinterpret_cast<const std::byte*>(text.data());
+  return {from, from + text.size()};
+}
+
+inline void write_text(const fs::path& path, const MakeOptions& options) {
+  plume::AtomicFile file(path.string());
+  for (index_t i = 0; i < options.texts; ++i) {
+    const std::string text =
+        model_text(options.seed, static_cast<std::uint64_t>(i), options.tags) + "<|endoftext|>\n";
+    file.write(text.data(), text.size());
+  }
+  file.commit();
+}
+
+/// A picture of the sets that are held out.
+struct HeldOut {
+  Scene scene;
+  bool query = false;
+  index_t id = 0;
+
+  [[nodiscard]] std::string folder() const { return query ? "val2014" : "train2014"; }
+  [[nodiscard]] std::string file() const {
+    return numbered(plume::cat("COCO_", folder(), "_"), id, 12, ".jpg");
+  }
+};
+
+/// Demonstrations, then queries, of which every second is of a combination that is kept back.
+inline std::vector<HeldOut> held_out(const MakeOptions& options) {
+  std::vector<HeldOut> out;
+  const auto scene = [&](Part part, index_t i) {
+    return draw_scene(options.seed, part, static_cast<std::uint64_t>(i));
+  };
+  for (index_t i = 0; i < options.demonstrations; ++i)
+    out.push_back({scene(Part::demonstrations, i), false, i + 1});
+  for (index_t i = 0; i < options.held_out; ++i) {
+    const Part part = i % 2 == 0 ? Part::known_queries : Part::new_queries;
+    out.push_back({scene(part, i / 2), true, options.demonstrations + i + 1});
+  }
+  return out;
+}
+
+inline void write_captions(const fs::path& folder, const std::vector<HeldOut>& pictures,
+                           const Names& names) {
+  Json split = Json::array(), images = Json::array(), annotations = Json::array();
+  for (const HeldOut& picture : pictures) {
+    const std::string text = caption(picture.scene.content, evaluated_dialect, names);
+    split.push_back({{"filepath", picture.folder()},
+                     {"filename", picture.file()},
+                     {"split", picture.query ? "test" : "train"},
+                     {"imgid", picture.id},
+                     {"cocoid", picture.id},
+                     {"sentids", {picture.id}},
+                     {"sentences",
+                      {{{"raw", text},
+                        {"tokens", words_of(text)},
+                        {"imgid", picture.id},
+                        {"sentid", picture.id}}}}});
+    if (!picture.query) continue;
+    images.push_back({{"id", picture.id}, {"file_name", picture.file()}});
+    annotations.push_back({{"id", picture.id}, {"image_id", picture.id}, {"caption", text}});
+  }
+  write(folder / "dataset_coco.json", Json{{"dataset", "coco"}, {"images", split}}.dump());
+  write(folder / "annotations/captions_val2014.json",
+        Json{{"images", images}, {"annotations", annotations}}.dump());
+}
+
+/// One question about each picture, with the ten equal answers that the published form asks for.
+inline void write_questions(const fs::path& folder, const std::vector<HeldOut>& pictures,
+                            const Names& names) {
+  for (const bool query : {false, true}) {
+    Json questions = Json::array(), annotations = Json::array();
+    for (const HeldOut& picture : pictures) {
+      if (picture.query != query) continue;
+      plume::Generator talk = picture.scene.talk;
+      const Question question = draw_question(picture.scene.content, talk);
+      const std::string right = answer(picture.scene.content, question, names);
+      Json answers = Json::array();
+      for (int k = 1; k <= 10; ++k)
+        answers.push_back({{"answer", right}, {"answer_confidence", "yes"}, {"answer_id", k}});
+      questions.push_back(
+          {{"image_id", picture.id}, {"question", text_of(question)}, {"question_id", picture.id}});
+      annotations.push_back({{"image_id", picture.id},
+                             {"question_id", picture.id},
+                             {"question_type", text_of(question)},
+                             {"answer_type", question == Question::how_many ? "number" : "other"},
+                             {"multiple_choice_answer", right},
+                             {"answers", answers}});
+    }
+    const std::string part = query ? "val2014" : "train2014";
+    write(folder / plume::cat("v2_OpenEnded_mscoco_", part, "_questions.json"),
+          Json{{"data_subtype", part}, {"questions", questions}}.dump());
+    write(folder / plume::cat("v2_mscoco_", part, "_annotations.json"),
+          Json{{"data_subtype", part}, {"annotations", annotations}}.dump());
+  }
+}
+
+inline std::string shard_names(const std::string& prefix, index_t count, index_t a_shard) {
+  const index_t last = (count - 1) / a_shard;
+  return plume::cat(prefix, "{000000..", numbered("", last, 6, "}.tar"));
+}
+
+inline Json description(const MakeOptions& options) {
+  Json kept_back = Json::array(), captions = Json::object(), questions = Json::object();
+  for (index_t c = 0; c < combinations; ++c)
+    if (is_kept_back(options.seed, c)) kept_back.push_back(c);
+  for (const index_t shots : {0, 2, 4, 8, 16, 32}) {
+    captions[std::to_string(shots)] = 100 * best_naming(shots);
+    questions[std::to_string(shots)] =
+        100 * (1 - asked_about_cloth * (1 - best_naming(shots, asked_about_cloth)));
+  }
+  return {
+      {"seed", options.seed},
+      {"side", options.side},
+      {"pairs", options.pairs},
+      {"documents", options.documents},
+      {"texts", options.texts},
+      {"tags", options.tags},
+      {"demonstrations", options.demonstrations},
+      {"held_out", options.held_out},
+      {"pair_shards", shard_names("pairs-", options.pairs, options.pairs_a_shard)},
+      {"document_shards", shard_names("documents-", options.documents, options.documents_a_shard)},
+      {"flip", false},
+      {"dialect", evaluated_dialect},
+      {"cloth_names", held_out_names(options.seed)},
+      {"attributes",
+       {{"shape", shape_words},
+        {"digit", digit_words},
+        {"colour", colour_words},
+        {"count", count_words},
+        {"place", place_words},
+        {"cloth", cloth_words}}},
+      {"words", vocabulary()},
+      {"combinations", combinations},
+      {"combinations_kept_back", kept_back},
+      {"best",
+       {{"content", 100}, {"cloth_by_shots", captions}, {"questions_by_shots", questions}}}};
+}
+
+}  // namespace detail
+
+/// Makes the world in `folder`, over what is there. Throws ValueError where something is to be made 0 times,
+/// std::system_error where it cannot be written.
+inline void make_world(const std::string& folder, const MakeOptions& options) {
+  using detail::fs::path;
+  for (const index_t count :
+       {options.pairs, options.documents, options.texts, options.demonstrations, options.held_out,
+        options.side, options.pairs_a_shard, options.documents_a_shard}) {
+    if (count < 1) plume::fail<plume::ValueError>("world", "at least 1 of everything", count);
+  }
+  const path root = folder;
+  for (const char* sub :
+       {"coco/train2014", "coco/val2014", "coco/annotations", "vqa", "model/tokenizer"})
+    detail::fs::create_directories(root / sub);
+  detail::fs::remove(root / "world.json");
+  detail::write(root / "model/tokenizer/tokenizer.json", tokenizer_json().dump());
+  detail::write(root / "model/tokenizer/tokenizer_config.json", tokenizer_config().dump());
+  detail::write_text(root / "text.txt", options);
+  detail::write_shards(root, "pairs-", options.pairs, options.pairs_a_shard, [&](index_t i) {
+    Scene scene = draw_scene(options.seed, Part::pairs, static_cast<std::uint64_t>(i));
+    const std::string text = caption(scene.content, scene.talk.below(dialects));
+    return detail::Files{{".jpg", jpeg(draw(scene, options.side))},
+                         {".txt", detail::bytes_of(text)}};
+  });
+  detail::write_shards(
+      root, "documents-", options.documents, options.documents_a_shard, [&](index_t i) {
+        const auto made = document(options.seed, static_cast<std::uint64_t>(i), options.side);
+        return detail::Files{{".json", detail::bytes_of(made.dump())}};
+      });
+  const std::vector<detail::HeldOut> pictures = detail::held_out(options);
+  detail::in_order(
+      static_cast<index_t>(pictures.size()),
+      [&](index_t i) {
+        return jpeg(draw(pictures[static_cast<std::size_t>(i)].scene, options.side));
+      },
+      [&](index_t i, const std::vector<std::byte>& file) {
+        const detail::HeldOut& picture = pictures[static_cast<std::size_t>(i)];
+        detail::write(root / "coco" / picture.folder() / picture.file(),
+                      std::string(plume::data::characters(file)));
+      });
+  const Names names = held_out_names(options.seed);
+  detail::write_captions(root / "coco", pictures, names);
+  detail::write_questions(root / "vqa", pictures, names);
+  detail::write(root / "world.json", detail::description(options).dump(2) + "\n");
+}
+
+}  // namespace world
