@@ -10,42 +10,21 @@
 #include <ostream>
 #include <string>
 
-#include "plume/core/error.hpp"
 #include "plume/core/shape.hpp"
+#include "plume/report/format.hpp"
 
 namespace plume::train {
 
-/// A number with `digits` digits after the point, whatever the locale.
-inline std::string fixed(double value, int digits) {
-  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
-  const double power = std::pow(10.0, digits);
-  const double scaled = std::round(std::abs(value) * power);
-  if (scaled >= 1e15) return value < 0 ? "-1e15+" : "1e15+";
-  std::string text = std::to_string(static_cast<long long>(scaled));
-  const auto n = static_cast<std::size_t>(digits);
-  if (text.size() <= n) text.insert(0, n + 1 - text.size(), '0');
-  if (n > 0) text.insert(text.size() - n, ".");
-  return value < 0 && scaled > 0 ? "-" + text : text;
-}
-
-/// "4 min 10 s": the two largest units.
-inline std::string duration(double seconds) {
-  if (!(seconds >= 0 && seconds < 1e15)) return "?";
-  const auto s = static_cast<long long>(seconds + 0.5);
-  if (s < 60) return cat(s, " s");
-  if (s < 3600) return cat(s / 60, " min ", s % 60, " s");
-  if (s < 86400) return cat(s / 3600, " h ", s % 3600 / 60, " min");
-  return cat(s / 86400, " d ", s % 86400 / 3600, " h");
-}
+using report::duration, report::fixed;
 
 class Progress {
  public:
   /// What there is to say about one step.
   struct Step {
     index_t step = 0, steps = 0;
-    std::optional<double> pairs, documents;  ///< losses
-    double tokens = 0, images = 0;           ///< of the step
-    double seconds = 0, data_seconds = 0;    ///< of the step, and what of it was waiting for data
+    std::optional<double> pairs{}, documents{};  ///< losses
+    double tokens = 0, images = 0;               ///< of the step
+    double seconds = 0, data_seconds = 0;  ///< of the step, and what of it was waiting for data
   };
 
   Progress(std::ostream& out, bool terminal, double seconds_between_lines = 10)
