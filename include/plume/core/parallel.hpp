@@ -20,6 +20,7 @@
 #include <omp.h>
 #endif
 
+#include "plume/core/dry_run.hpp"
 #include "plume/core/dtype.hpp"
 #include "plume/core/scratch.hpp"
 
@@ -92,6 +93,7 @@ inline index_t chunk_size(index_t n, index_t cost_ns) noexcept {
 // the exception of the first one is the one that arrives, as in a serial loop. Not a template:
 // OpenMP is compiled once.
 inline void run_chunks(index_t chunks, void (*call)(void*, index_t), void* state) {
+  if (chunks > 1 && DryRun::active()) return;
 #ifdef _OPENMP
   if (chunks > 1 && available_threads() > 1) {
     std::atomic<index_t> next{0};
@@ -155,6 +157,7 @@ R parallel_reduce(index_t n, index_t cost_ns, R identity, Map&& map, Combine&& c
   const index_t size = detail::chunk_size(n, cost_ns);
   const index_t chunks = (n + size - 1) / size;
   if (chunks == 1) return combine(identity, map(index_t{0}, n));
+  if (DryRun::active()) return identity;
   const ScratchFrame frame;
   R* const partial = frame.array<R>(chunks);
   parallel_tasks(chunks, [&map, partial, n, size](index_t c) {

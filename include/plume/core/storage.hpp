@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "plume/core/device.hpp"
+#include "plume/core/dry_run.hpp"
 #include "plume/core/ref.hpp"
 
 namespace plume {
@@ -14,6 +15,12 @@ class Storage final : public Counted {
   /// `bytes` uninitialised bytes on `device`, accounted under the current MemoryScope.
   Storage(std::size_t bytes, Device device)
       : bytes_(bytes), device_(device), tag_(detail::current_memory_tag) {
+    if (DryRun::active() && device.is_cpu()) {
+      owner_ = DryRun::innermost()->take(bytes, tag_);
+      data_ = owner_.get();
+      borrowed_ = true;
+      return;
+    }
     data_ = device.is_cpu() ? cpu_memory().allocate(bytes, tag_)
                             : device_backend(device).allocate(device.index, bytes);
   }

@@ -131,6 +131,22 @@ class Parameter final : public ParameterBase {
       var_ = Var<T>(std::move(value), trainable());
     }
   }
+  /// What it holds now, to be put back by restore(): for a trial with stand-ins (core/dry_run.hpp).
+  class Kept {
+    friend class Parameter;
+    Var<T> var;
+    std::shared_ptr<const HeldMatrix<T>> held;
+  };
+  [[nodiscard]] Kept keep() const {
+    Kept out;
+    out.var = var_;
+    out.held = held_;
+    return out;
+  }
+  void restore(Kept kept) noexcept {
+    var_ = std::move(kept.var);
+    held_ = std::move(kept.held);
+  }
   void initialize(std::uint64_t seed, std::uint64_t stream) override {
     const MemoryScope scope(MemoryTag::parameters);
     Generator generator(seed);

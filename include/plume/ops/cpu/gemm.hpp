@@ -80,7 +80,7 @@ void gemm(index_t m, index_t n, index_t k, accumulate_t<TC> alpha, Matrix<const 
   using R = accumulate_t<TC>;
   static_assert(std::is_same_v<R, accumulate_t<TA>> && std::is_same_v<R, accumulate_t<TB>>,
                 "plume: double and the other scalars do not mix in one matrix product");
-  if (m <= 0 || n <= 0) return;
+  if (m <= 0 || n <= 0 || DryRun::active()) return;
   if (k <= 0 || alpha == R(0)) return detail::scale_c(m, n, beta, c);
   // C^T = B^T A^T where C has few columns, or is itself the transpose of rows.
   const auto few = [](index_t here, index_t there) {
