@@ -275,7 +275,6 @@ void add_train(CLI::App& app) {
   told.add_free(c, "--sample-prompt", o.prompt, "What is continued for each");
   app.set_config("--config", "", "Options from a file: [train], then lines like lr = 1e-4");
   app.allow_config_extras(CLI::config_extras_mode::error);
-  command->configurable();
   command->fallthrough();
   command->callback([given] { run(*given); });
 }

@@ -18,6 +18,7 @@
 #include "plume/train/log.hpp"
 #include "plume/train/progress.hpp"
 #include "plume/train/run_folder.hpp"
+#include "plume/train/scalars.hpp"
 #include "plume/train/step.hpp"
 #include "plume/train/watch.hpp"
 
@@ -44,7 +45,6 @@ struct TrainerOptions {
   bool every_slot = false;
   io::Json configuration = io::Json::object();  ///< must be that of the checkpoint one goes on from
   std::function<bool()> stop = Interrupt::asked;  ///< asked after each step
-  std::function<void(const io::Json&)> on_log{};  ///< hears every line of the log
   Progress* progress = nullptr;
 };
 
@@ -149,7 +149,7 @@ class Trainer {
     line["step"] = stepper_.step();
     line["time"] = seconds_before_ + since(begin_);
     if (log_) log_->write(line);
-    if (options_.on_log) options_.on_log(line);
+    if (events_) add_scalars(*events_, line);
   }
 
  private:
@@ -210,6 +210,9 @@ class Trainer {
       const std::string path = options_.run + "/log.jsonl";
       cut_log(path, saved_.value_or(-1));
       log_.emplace(path);
+      const std::string events = options_.run + "/events";
+      const bool more = std::filesystem::exists(events);
+      events_.emplace(events, more ? std::optional(stepper_.step()) : std::nullopt);
     }
     write(saved_ ? "resume" : "start", {{"steps", options_.steps}});
     if (!saved_) write("gates", gates_of<T>(model_));
@@ -277,6 +280,7 @@ class Trainer {
   data::Mixture mixture_;
   std::optional<Checkpoints> checkpoints_;
   std::optional<Log> log_;
+  std::optional<report::EventFile> events_;
   io::Json gradients_;
   index_t skipped_ = 0;           ///< steps in a row
   std::optional<index_t> saved_;  ///< the step of the last checkpoint of this run
