@@ -13,9 +13,9 @@ namespace world {
 
 /// Every word of the world's texts, each once.
 inline std::vector<std::string> vocabulary() {
-  std::set<std::string> out{"a",     "an",     "on",      "at",       "in",    "the",    "over",
-                            "of",    "there",  "picture", "pictures", "digit", "Output", "Question",
-                            "Short", "answer", "Here",    "are",      "some"};
+  std::set<std::string> out{"a",        "an",    "on",      "at",       "in",    "the",
+                            "over",     "of",    "picture", "pictures", "digit", "Output",
+                            "Question", "Short", "answer",  "Here",     "are",   "some"};
   const auto add = [&](const auto& words) { out.insert(words.begin(), words.end()); };
   add(shape_words);
   add(shape_plurals);
