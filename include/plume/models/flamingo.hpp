@@ -190,7 +190,7 @@ class VisionLanguageModel : public nn::Module {
   /// Whether the graph that is being recorded, if one is, leaves out what `least` names. An observer sees every value
   /// once: for it nothing is computed twice.
   [[nodiscard]] bool recomputes(Recompute least, const Observer& observe) const {
-    return !observe && detail::autograd_state.enabled && plan.recompute >= least;
+    return !observe && plume::detail::autograd_state.enabled && plan.recompute >= least;
   }
   Var<T> whole(const Tensor<T>& images, const TextInput& input, const Observer& observe) const {
     return hidden(input, prepare(see(images, observe)), nn::text_times(input.ids, plan.image_token),
