@@ -130,7 +130,7 @@ void flamingo(benchmark::State& state) {
   const Tensor<float> images = normal<float>({B, M, 1, 3, 224, 224}, g);
   const TextInput input{some_ids(B, T, M)};
   const auto run = [&] {
-    const Var<float> loss = next_token_loss(model(images, input), input.ids);
+    const Var<float> loss = model.loss(images, input, input.ids);
     if (with_backward) backward(loss);
     benchmark::DoNotOptimize(loss.value().data());
   };

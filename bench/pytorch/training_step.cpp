@@ -1,0 +1,118 @@
+// One training step of a small Flamingo, again and again: what bench/pytorch/peer.py times beside PyTorch.
+//
+//   plume_training_step TOKENS IMAGES FILE THREADS
+//
+// Two sequences of TOKENS tokens with IMAGES images each. Writes the weights and the batch to FILE (safetensors), then
+// answers lines on standard input, each with one line of JSON:
+//
+//   step     takes a step            {"seconds", "loss", "norm", "forward", "backward", "update"}
+//   memory   most memory so far      {"peak", "before"}: bytes of the process, and before the model was built
+
+#include <chrono>
+#include <fstream>
+#include <iostream>
+
+#include "bench/workloads/small_flamingo.hpp"
+#include "plume/core/parallel.hpp"
+#include "plume/io/json.hpp"
+#include "plume/io/safetensors.hpp"
+#include "plume/train/step.hpp"
+
+using namespace plume;
+
+namespace {
+
+constexpr std::int64_t end_of_chunk = bench::small_image_token - 1;
+
+/// A field of /proc/self/status in bytes, 0 where there is none.
+std::size_t process_bytes(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+/// Images of noise; random tokens, each image's share of which begins with <image> and ends with <|endofchunk|>.
+train::Batch<float> random_batch(index_t T, index_t M) {
+  constexpr index_t B = 2;
+  Generator generator(7);
+  train::Batch<float> out;
+  out.images = normal<float>(Shape{B, M, 1, 3, 224, 224}, generator);
+  const Tensor<float> u = uniform<float>(Shape{B, T}, generator, 0, 50000);
+  out.text.ids = u.cast<std::int64_t>();
+  out.labels = out.text.ids.clone();
+  const index_t share = T / M;
+  for (index_t b = 0; b < B; ++b) {
+    for (index_t m = 0; m < M; ++m) {
+      out.text.ids(b, m * share) = bench::small_image_token;
+      out.labels(b, m * share) = -100;
+      out.text.ids(b, (m + 1) * share - 1) = end_of_chunk;
+      out.labels(b, (m + 1) * share - 1) = end_of_chunk;
+    }
+  }
+  return out;
+}
+
+/// Blocks whose gates are 0 would be left out of the gradient.
+void open_gates(const nn::Module& model) {
+  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
+    if (key.ends_with("_gate"))
+      static_cast<nn::Parameter<float>&>(p).set_value(full<float>({1}, 0.3F));
+  });
+}
+
+void write(const std::string& path, const models::Flamingo<float>& model,
+           const train::Batch<float>& batch) {
+  io::StateDict out;
+  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
+    if (!key.ends_with(".trainable_rows"))  // they are in the table
+      out.add(key, io::StoredTensor(static_cast<nn::Parameter<float>&>(p).value()));
+  });
+  out.add("batch.images", io::StoredTensor(batch.images));
+  out.add("batch.ids", io::StoredTensor(batch.text.ids));
+  out.add("batch.labels", io::StoredTensor(batch.labels));
+  io::write_safetensors(path, out);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::cerr << "usage: plume_training_step TOKENS IMAGES FILE THREADS\n";
+    return 2;
+  }
+  try {
+    set_thread_count(std::stoi(argv[4]));
+    const std::size_t before = process_bytes("VmRSS");
+    const auto model = bench::small_flamingo();
+    open_gates(*model);
+    model->lang_encoder->tokens().train_rows({bench::small_image_token, end_of_chunk});
+    const train::Batch<float> batch = random_batch(std::stol(argv[1]), std::stol(argv[2]));
+    write(argv[3], *model, batch);
+    train::Recipe recipe;
+    recipe.schedule = Schedule::constant(0);
+    train::Stepper<float> stepper(*model, recipe);
+    std::cout << io::Json{{"ready", true}}.dump() << std::endl;
+    for (std::string line; std::getline(std::cin, line);) {
+      if (line == "memory") {
+        std::cout << io::Json{{"peak", process_bytes("VmHWM")}, {"before", before}}.dump()
+                  << std::endl;
+        continue;
+      }
+      const auto begin = std::chrono::steady_clock::now();
+      const double loss = stepper.accumulate(batch, 1);
+      const train::StepResult done = stepper.update();
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      std::cout << io::Json{{"seconds", took.count()},           {"loss", loss},
+                            {"norm", done.gradient_norm},        {"forward", done.seconds.forward},
+                            {"backward", done.seconds.backward}, {"update", done.seconds.update}}
+                       .dump()
+                << std::endl;
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "plume_training_step: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
