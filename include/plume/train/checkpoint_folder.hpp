@@ -51,7 +51,10 @@ inline void check_manifest(const std::string& folder) {
   for (const auto& [name, facts] : files.items()) {
     if (name.find('/') != std::string::npos)
       fail<FormatError>(path, "names of files in the folder", name);
-    const io::Source file = io::Source::file(cat(folder, "/", name));
+    const std::string path_of_file = cat(folder, "/", name);
+    if (!std::filesystem::exists(path_of_file))
+      fail<FormatError>(path_of_file, "a file as in the manifest", "none");
+    const io::Source file = io::Source::file(path_of_file);
     if (!facts.is_object() || facts.value("bytes", io::Json()) != file.bytes.size())
       fail<FormatError>(file.name, cat("a file as in the manifest, ", facts.dump()),
                         cat(file.bytes.size(), " bytes"));
