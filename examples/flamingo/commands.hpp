@@ -14,5 +14,6 @@ void add_verify(CLI::App& app);
 void add_trace(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_shards(CLI::App& app);
+void add_shards_make(CLI::App& shards);  ///< a part of add_shards
 
 }  // namespace flamingo

@@ -1,4 +1,4 @@
-// flamingo shards: look into tar shards, check them, and make them of a folder.
+// flamingo shards: look into tar shards, and check them. Making them: shards_make.cpp.
 
 #include <iomanip>
 #include <iostream>
@@ -8,19 +8,16 @@
 #include "plume/data/loader.hpp"
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
-#include "plume/data/tar_writer.hpp"
 
 namespace flamingo {
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace plume;
 
 struct Given {
   std::string shards, tokenizer, stream = "pairs";
-  std::size_t threads = 2, a_shard = 1000;
-  std::string folder, prefix;
+  std::size_t threads = 2;
   double threshold = 0.24;
 };
 
@@ -100,37 +97,6 @@ void validate(const Given& given) {
   exit_code = problems.empty() && losses.damaged() == 0 && losses.emitted_count() > 0 ? 0 : 1;
 }
 
-/// Pictures of a folder with a text of the same name beside each, in the order of their names.
-void make(const Given& given) {
-  std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(given.folder)) {
-    const std::string kind = entry.path().extension().string();
-    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") &&
-        fs::exists(fs::path(entry.path()).replace_extension(".txt")))
-      pictures.push_back(entry.path());
-  }
-  std::sort(pictures.begin(), pictures.end());
-  if (pictures.empty())
-    fail<FormatError>(given.folder, "pictures with a .txt of the same name beside them", "none");
-  const auto numbered = [](std::size_t number, std::size_t width) {
-    std::string digits = std::to_string(number);
-    return digits.insert(0, width - std::min(width, digits.size()), '0');
-  };
-  for (std::size_t begin = 0; begin < pictures.size(); begin += given.a_shard) {
-    const std::string path = given.prefix + numbered(begin / given.a_shard, 6) + ".tar";
-    data::TarWriter tar(path);
-    const std::size_t end = std::min(begin + given.a_shard, pictures.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::string key = numbered(i, 9);
-      tar.add(key + pictures[i].extension().string(), io::Source::file(pictures[i].string()).bytes);
-      fs::path caption = pictures[i];
-      tar.add(key + ".txt", io::Source::file(caption.replace_extension(".txt").string()).bytes);
-    }
-    tar.commit();
-    std::cout << path << ": " << end - begin << " pairs\n";
-  }
-}
-
 }  // namespace
 
 void add_shards(CLI::App& app) {
@@ -152,16 +118,7 @@ void add_shards(CLI::App& app) {
   };
   reader("inspect", "Count records, samples, tokens and pictures", inspect);
   reader("validate", "Read everything; fail where anything is damaged", validate);
-  CLI::App* sub =
-      command->add_subcommand("make", "Shards of the pictures and .txt files of a folder");
-  sub->add_option("FOLDER", given->folder, "Pictures (jpg, jpeg, png) with a .txt beside each")
-      ->required();
-  sub->add_option("PREFIX", given->prefix, "Shards are PREFIX000000.tar, PREFIX000001.tar, ...")
-      ->required();
-  sub->add_option("--pairs-per-shard", given->a_shard, "Pairs of one shard")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  sub->callback([given] { make(*given); });
+  add_shards_make(*command);
 }
 
 }  // namespace flamingo

@@ -1,6 +1,6 @@
 #pragma once
 // Tar shards, plain or compressed, read front to back with libarchive: the members (Tar), and the records that
-// the members of one key make (Shard), grouped as WebDataset does.
+// the members of one key make (Shard), grouped as WebDataset does. Zip archives are read in the same way (Zip).
 //
 // A shard that cannot be read (on) ends with a Drop that says why, after the records before it.
 
@@ -23,26 +23,9 @@ struct Member {
   std::string problem{};  ///< why the bytes are not there; empty where they are
 };
 
-class Tar {
+class Archive {
  public:
   static constexpr std::size_t most_bytes = std::size_t{1} << 28;  ///< of one member
-
-  /// Throws Drop where the file is none, is empty, or is no tar.
-  explicit Tar(const std::string& path) : archive_(archive_read_new()) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error)) throw Drop("shard: no such file");
-    if (std::filesystem::file_size(path, error) == 0 && !error) throw Drop("shard: an empty file");
-    if (!std::ifstream(path).good()) throw Drop("shard: cannot be opened");
-    if (archive_ == nullptr) throw std::bad_alloc();
-    archive* a = archive_.get();
-    archive_read_support_format_tar(a);
-    archive_read_support_filter_gzip(a);
-    archive_read_support_filter_bzip2(a);
-    archive_read_support_filter_xz(a);
-    archive_read_support_filter_zstd(a);
-    if (archive_read_open_filename(a, path.c_str(), std::size_t{1} << 18) != ARCHIVE_OK)
-      throw Drop("shard: no tar");
-  }
 
   /// The next regular file; nothing after the last. Throws Drop where the tar is cut or damaged.
   std::optional<Member> next() {
@@ -52,7 +35,7 @@ class Tar {
       if (status == ARCHIVE_EOF) break;
       if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
         ended_ = true;
-        throw Drop(std::exchange(first_, false) ? "shard: no tar" : "shard: cut or damaged");
+        throw Drop(std::exchange(first_, false) ? none_ : "shard: cut or damaged");
       }
       first_ = false;
       if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr)
@@ -66,6 +49,21 @@ class Tar {
     }
     ended_ = true;
     return std::nullopt;
+  }
+
+ protected:
+  /// Throws Drop where the file is none or is empty, and with `none` as reason where it is of another format.
+  Archive(const std::string& path, const char* none, void (*support)(archive*))
+      : archive_(archive_read_new()), none_(none) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(path, error)) throw Drop("shard: no such file");
+    if (std::filesystem::file_size(path, error) == 0 && !error) throw Drop("shard: an empty file");
+    if (!std::ifstream(path).good()) throw Drop("shard: cannot be opened");
+    if (archive_ == nullptr) throw std::bad_alloc();
+    archive* a = archive_.get();
+    support(a);
+    if (archive_read_open_filename(a, path.c_str(), std::size_t{1} << 18) != ARCHIVE_OK)
+      throw Drop(none_);
   }
 
  private:
@@ -92,10 +90,36 @@ class Tar {
       }
       got += static_cast<std::size_t>(n);
     }
+    // A zip's checksum is looked at where its end is.
+    std::byte more{};
+    if (archive_format(archive_.get()) == ARCHIVE_FORMAT_ZIP &&
+        archive_read_data(archive_.get(), &more, 1) != 0) {
+      member.bytes.clear();
+      member.problem = "a wrong checksum";
+    }
   }
 
   std::unique_ptr<archive, Close> archive_;
+  const char* none_;
   bool first_ = true, ended_ = false;
+};
+
+class Tar : public Archive {
+ public:
+  explicit Tar(const std::string& path)
+      : Archive(path, "shard: no tar", [](archive* a) {
+          archive_read_support_format_tar(a);
+          archive_read_support_filter_gzip(a);
+          archive_read_support_filter_bzip2(a);
+          archive_read_support_filter_xz(a);
+          archive_read_support_filter_zstd(a);
+        }) {}
+};
+
+class Zip : public Archive {
+ public:
+  explicit Zip(const std::string& path)
+      : Archive(path, "shard: no zip", [](archive* a) { archive_read_support_format_zip(a); }) {}
 };
 
 /// "dir/a.b.JPG" is the file "b.jpg" of the key "dir/a"; nothing for a name without a dot.
