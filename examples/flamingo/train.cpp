@@ -66,7 +66,7 @@ struct TrainOptions {
   std::uint64_t seed = 0;
   std::size_t threads = 2, shuffle = 1000;
   double most_damage = data::LossLimits{}.most_damage;
-  bool freeze_embeddings = false, fresh = false;
+  bool freeze_embeddings = false, fresh = false, no_flip = false;
   std::string run = "out/run", exported, prompt = "<image>";
   std::vector<std::string> samples;
 };
@@ -173,6 +173,7 @@ void run(const TrainOptions& given) {
 
   data::LoaderOptions loading{.threads = given.threads,
                               .image_size = model->vision_encoder->sizes.image};
+  loading.flip = !given.no_flip;
   loading.limits.most_damage = given.most_damage;
   std::optional<data::Loader> pair_loader, document_loader;
   if (pairs) pair_loader.emplace(*pairs, data::pair_maker(words, given.pair), loading);
@@ -250,6 +251,8 @@ void add_train(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   told.add_flag(c, "--freeze-embeddings", o.freeze_embeddings,
                 "Do not train the rows of <image> and <|endofchunk|>");
+  told.add_flag(c, "--no-flip", o.no_flip,
+                "Do not mirror half of the pictures: for data where left and right are told apart");
   told.add(c, "--seed", o.seed, "Of what is initialised and of the order of samples");
   told.add(c, "--sampling", o.sampling, "Shards with replacement, or all once an epoch")
       ->check(CLI::IsMember({"resampled", "shuffled"}));
