@@ -42,23 +42,29 @@ inline Json parse_json(const std::string& name, std::string_view text,
 
 inline Json read_json(const std::string& path, const Limits& limits = default_limits) {
   const Source source = Source::file(path);
-  return parse_json(path, {reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size()},
-                    limits);
+  return parse_json(path, source.text(), limits);
 }
 
-/// Calls use(where, json) for each line of a file that is not blank; `where` names file and line for messages.
+/// Calls use(where, json) for each line of `text` that is not blank; `where` is `name` and the number of the line, for
+/// messages.
+template <class F>
+void for_each_json_line(const std::string& name, std::string_view text, F use,
+                        const Limits& limits = default_limits) {
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string where = cat(name, " line ", number);
+    use(where, parse_json(where, line, limits));
+  }
+}
+
+/// The same of a file.
 template <class F>
 void for_each_json_line(const std::string& path, F use, const Limits& limits = default_limits) {
   const Source source = Source::file(path);
-  std::string_view rest(reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size());
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string where = cat(path, " line ", number);
-    use(where, parse_json(where, line, limits));
-  }
+  for_each_json_line(path, source.text(), use, limits);
 }
 
 inline std::vector<Json> read_json_lines(const std::string& path,

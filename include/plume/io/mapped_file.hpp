@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "plume/io/file.hpp"
 
@@ -62,6 +63,9 @@ struct Source {
     auto mapped = std::make_shared<MappedFile>(path);
     const Bytes bytes = mapped->bytes();
     return {path, bytes, std::move(mapped)};
+  }
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
 };
 

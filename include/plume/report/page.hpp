@@ -30,11 +30,12 @@ struct Table {
 
 namespace detail {
 
+/// Empty for what a browser does not show.
 inline std::string media_type(std::span<const std::byte> file) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return "image/png";
   if (text.starts_with("\xff\xd8\xff")) return "image/jpeg";
-  fail<FormatError>("page", "a PNG or JPEG file", cat(file.size(), " bytes of something else"));
+  return {};
 }
 
 inline bool looks_numeric(std::string_view text) {
@@ -75,6 +76,11 @@ summary { cursor: pointer; font-weight: 600; }
 )";
 
 }  // namespace detail
+
+/// Whether Page::pictures() takes this file: by its first bytes, PNG or JPEG.
+inline bool is_picture(std::span<const std::byte> file) {
+  return !detail::media_type(file).empty();
+}
 
 /// What is given as text is shown as it is, whatever characters it has.
 class Page {
@@ -127,6 +133,11 @@ class Page {
   }
   /// A grid. Throws FormatError for a file that is neither PNG nor JPEG.
   void pictures(const std::vector<Picture>& pictures) {
+    for (const Picture& p : pictures) {
+      if (!p.file.empty() && !is_picture(p.file))
+        fail<FormatError>("page", "a PNG or JPEG file",
+                          cat(p.file.size(), " bytes of something else"));
+    }
     add("<div class=\"pictures\">\n");
     for (const Picture& p : pictures) {
       add("<figure>\n");
