@@ -13,9 +13,12 @@ int main(int argc, char** argv) {
   app.set_help_all_flag("--help-all", "The options of every command");
   flamingo::add_train(app);
   flamingo::add_caption(app);
+  flamingo::add_evaluate(app);
+  flamingo::add_score(app);
   flamingo::add_verify(app);
   flamingo::add_trace(app);
   flamingo::add_diff(app);
+  flamingo::add_plan(app);
   flamingo::add_shards(app);
   try {
     app.parse(argc, argv);

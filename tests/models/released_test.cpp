@@ -53,7 +53,18 @@ TEST_CASE("released: where the first gated block sits") {
   const auto nine = build<float>(released_model("OpenFlamingo-9B-vitl-mpt7b"));
   CHECK_FALSE(nine->fusion.has(2));
   CHECK(nine->fusion.has(3));
-  CHECK_THROWS_AS(released_model("OpenFlamingo-5B"), ValueError);
+}
+
+TEST_CASE("released: a name, or how only one begins") {
+  CHECK(released_model("OpenFlamingo-9B").name == "OpenFlamingo-9B-vitl-mpt7b");
+  CHECK(released_model("openflamingo/OpenFlamingo-4B-vitl-rpj3b-l").name ==
+        "OpenFlamingo-4B-vitl-rpj3b-langinstruct");
+  // A whole name is that model, though another goes on from it.
+  CHECK(released_model("OpenFlamingo-3B-vitl-mpt1b").name == "OpenFlamingo-3B-vitl-mpt1b");
+  for (const char* name : {"OpenFlamingo-5B", "OpenFlamingo-3B", ""}) {
+    CHECK_THROWS_WITH_AS(released_model(name), doctest::Contains("OpenFlamingo-9B-vitl-mpt7b"),
+                         ValueError);
+  }
 }
 
 TEST_CASE("released: ALiBi slopes") {

@@ -65,9 +65,11 @@ inline FlamingoSizes flamingo_sizes(const std::string& file, const io::Json& c) 
   }
 }
 
-/// Builds the model and fills it. Throws FormatError naming the file and what is wrong with it.
+/// The model as its configurations say, without values: no weights are read. Of its embeddings nothing trains yet.
+/// Throws FormatError naming the file and what is wrong with it.
 template <Floating T>
-std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const FlamingoSizes& sizes) {
+std::unique_ptr<Flamingo<T>> shape_flamingo(const FlamingoFiles& files,
+                                            const FlamingoSizes& sizes) {
   const std::string language_config = files.language + "/config.json";
   const std::string vision_config = files.vision + "/open_clip_config.json";
   const io::Json lm = io::read_json(language_config);
@@ -79,7 +81,7 @@ std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const Fla
   block.visual_width = vision.width;
   block.text_width = detail::required<index_t>(language_config, lm,
                                                lm.contains("d_model") ? "d_model" : "hidden_size");
-  auto model = std::make_unique<Flamingo<T>>(
+  return std::make_unique<Flamingo<T>>(
       FusionPlan{sizes.every, sizes.image_token},
       [&](nn::Module& owner, const char* name) {
         return std::make_unique<ClipVision<T>>(owner, name, vision);
@@ -91,6 +93,12 @@ std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const Fla
         return make_decoder<T>(owner, name, language_config, lm, sizes.vocabulary);
       },
       block);
+}
+
+/// Builds the model and fills it. Throws FormatError naming the file and what is wrong with it.
+template <Floating T>
+std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const FlamingoSizes& sizes) {
+  auto model = shape_flamingo<T>(files, sizes);
   load_vision<T>(*model->vision_encoder, io::read_weights(files.vision));
   load_decoder<T>(*model->lang_encoder, io::read_weights(files.language));
   if (files.checkpoint.empty()) {

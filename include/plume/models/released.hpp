@@ -37,16 +37,25 @@ inline constexpr std::array<ReleasedModel, 5> released_models{{
     {"OpenFlamingo-9B-vitl-mpt7b", "anas-awadalla/mpt-7b", ReleasedModel::Language::mpt_7b, 4},
 }};
 
-/// The entry of that name, with or without "openflamingo/". Throws ValueError listing the names.
+/// The entry of that name, with or without "openflamingo/", or the only one whose name begins so. Throws ValueError
+/// listing the names.
 inline const ReleasedModel& released_model(std::string_view name) {
   const std::string_view owner = "openflamingo/";
   if (name.substr(0, owner.size()) == owner) name.remove_prefix(owner.size());
   std::string known;
+  const ReleasedModel* begins = nullptr;
+  int count = 0;
   for (const ReleasedModel& model : released_models) {
     if (model.name == name) return model;
+    if (model.name.substr(0, name.size()) == name) {
+      begins = &model;
+      ++count;
+    }
     known += cat(known.empty() ? "" : ", ", model.name);
   }
-  fail<ValueError>("released_model", cat("one of ", known), name);
+  if (count == 1) return *begins;
+  fail<ValueError>("released_model", cat("one of ", known),
+                   count > 1 ? cat(name, ", how ", count, " of them begin") : std::string(name));
 }
 
 inline MptSizes mpt_1b_sizes(index_t vocabulary) {
