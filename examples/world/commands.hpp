@@ -12,5 +12,6 @@ void add_make(CLI::App& app);
 void add_score(CLI::App& app);
 void add_vision(CLI::App& app);
 void add_language(CLI::App& app);
+void add_model(CLI::App& app);
 
 }  // namespace world

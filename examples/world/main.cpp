@@ -9,6 +9,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   world::add_make(app);
   world::add_score(app);
+  world::add_vision(app);
+  world::add_language(app);
+  world::add_model(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

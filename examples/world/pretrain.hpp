@@ -3,19 +3,17 @@
 // and a log of the losses beside the weights.
 
 #include <chrono>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <optional>
 
 #include "plume/autograd/backward.hpp"
-#include "plume/io/safetensors.hpp"
-#include "plume/nn/module.hpp"
 #include "plume/optim/adamw.hpp"
 #include "plume/optim/clip.hpp"
 #include "plume/optim/schedule.hpp"
 #include "plume/train/log.hpp"
 #include "plume/train/progress.hpp"
+#include "save.hpp"
 
 namespace world {
 
@@ -29,7 +27,8 @@ struct Course {
 
 /// Takes course.steps steps on loss(step); every tenth mean loss goes into `log`, a file that is begun anew, and into
 /// a line now and then. Returns the mean of the last twenty. Throws NumericalError where a loss is not finite.
-inline double pretrain(const plume::nn::Module& module, const Course& course, const std::string& log,
+inline double pretrain(const plume::nn::Module& module, const Course& course,
+                       const std::string& log,
                        const std::function<plume::Var<float>(index_t)>& loss) {
   using plume::Var;
   if (course.steps < 1) plume::fail<plume::ValueError>("pretrain", "steps >= 1", course.steps);
@@ -74,32 +73,14 @@ inline double pretrain(const plume::nn::Module& module, const Course& course, co
     const double left =
         shown / static_cast<double>(step) * static_cast<double>(course.steps - step);
     std::cout << "step " << step << '/' << course.steps << "  loss " << plume::train::fixed(last, 3)
-              << "  " << (end ? plume::train::duration(shown) : plume::train::duration(left) + " left")
+              << "  "
+              << (end ? plume::train::duration(shown) : plume::train::duration(left) + " left")
               << std::endl;
   }
   const std::size_t few = std::min<std::size_t>(20, losses.size());
   double mean = 0;
   for (std::size_t i = losses.size() - few; i < losses.size(); ++i) mean += losses[i];
   return mean / static_cast<double>(few);
-}
-
-/// Writes every parameter under its key.
-inline void save_weights(const plume::nn::Module& module, const std::filesystem::path& path) {
-  plume::io::StateDict out;
-  plume::nn::for_each_parameter(
-      module, [&](const std::string& key, plume::nn::ParameterBase& parameter) {
-        out.add(key, plume::io::StoredTensor(
-                         static_cast<plume::nn::Parameter<float>&>(parameter).value()));
-      });
-  plume::io::write_safetensors(path.string(), out);
-}
-
-/// Writes JSON, whole or not at all.
-inline void save_json(const plume::io::Json& json, const std::filesystem::path& path) {
-  const std::string text = json.dump(2) + "\n";
-  plume::AtomicFile file(path.string());
-  file.write(text.data(), text.size());
-  file.commit();
 }
 
 }  // namespace world

@@ -38,8 +38,7 @@ inline LanguageTexts read_texts(const std::string& path, const plume::text::Toke
     (count % 20 == 19 ? out.held_out : out.train).push_back(std::move(ids));
     rest.remove_prefix(at + end.size());
   }
-  if (out.held_out.empty())
-    plume::fail<plume::FormatError>(path, "at least 20 documents", count);
+  if (out.held_out.empty()) plume::fail<plume::FormatError>(path, "at least 20 documents", count);
   return out;
 }
 
@@ -90,8 +89,8 @@ inline plume::io::Json pretrain_language(const std::string& data, const std::str
   const LanguageTexts texts = read_texts(data + "/text.txt", words);
   std::filesystem::create_directories(out);
   const index_t vocabulary = (words.size() + 63) / 64 * 64;
-  const models::GptNeoxSizes sizes{
-      vocabulary, o.width, o.layers, o.heads, 4 * o.width, 1, 10000, false, 1e-5};
+  const models::GptNeoxSizes sizes{vocabulary, o.width, o.layers, o.heads, 4 * o.width,
+                                   1,          10000,   false,    1e-5};
   plume::nn::Module root;
   const models::GptNeox<float> model(root, "lm", sizes);
   plume::nn::initialize(root, o.seed);
@@ -103,9 +102,8 @@ inline plume::io::Json pretrain_language(const std::string& data, const std::str
     return model.loss(x, ids);
   };
   RowStream rows(texts.train, o.seed);
-  const double loss =
-      pretrain(root, o.course, out + "/log.jsonl",
-               [&](index_t) { return loss_of(rows.next(o.batch, o.length)); });
+  const double loss = pretrain(root, o.course, out + "/log.jsonl",
+                               [&](index_t) { return loss_of(rows.next(o.batch, o.length)); });
   double held_out = 0;
   constexpr index_t batches = 8;
   {

@@ -8,6 +8,10 @@
 // The text tower is an OPT, averaged over a caption's tokens. Only the visual part is of use to a Flamingo; the file
 // holds both, as open_clip's do.
 
+#include <algorithm>
+#include <map>
+#include <numeric>
+
 #include "plume/data/loader.hpp"
 #include "plume/data/shard_list.hpp"
 #include "plume/models/clip_vision.hpp"
@@ -60,6 +64,49 @@ inline CaptionedPictures read_pairs(const std::string& shards, const plume::text
   return out;
 }
 
+/// Which pairs make a batch, none of them twice. Every second batch is of captions that share a token, a colour say, so
+/// that what tells them apart is the rest.
+class Batches {
+ public:
+  Batches(const std::vector<plume::text::Ids>& captions, std::uint64_t seed)
+      : captions_(captions), random_(seed), all_(captions.size()) {
+    std::iota(all_.begin(), all_.end(), std::size_t{0});
+    for (const std::size_t i : all_) {
+      for (const std::int64_t token : captions[i]) {
+        std::vector<std::size_t>& list = with_[token];
+        if (list.empty() || list.back() != i) list.push_back(i);
+      }
+    }
+  }
+
+  std::vector<std::size_t> next(index_t size) {
+    shared_ = !shared_;
+    std::vector<std::size_t>* from = &all_;
+    if (shared_) {
+      const plume::text::Ids& caption = captions_[pick(captions_.size())];
+      from = &with_.at(caption[pick(caption.size())]);
+      if (std::ssize(*from) < size) from = &all_;
+    }
+    std::vector<std::size_t> out;
+    for (std::size_t b = 0; b < static_cast<std::size_t>(size); ++b) {
+      std::swap((*from)[b], (*from)[b + pick(from->size() - b)]);
+      out.push_back((*from)[b]);
+    }
+    return out;
+  }
+
+ private:
+  std::size_t pick(std::size_t n) {
+    return static_cast<std::size_t>(random_.below(static_cast<index_t>(n)));
+  }
+
+  const std::vector<plume::text::Ids>& captions_;
+  plume::Generator random_;
+  std::vector<std::size_t> all_;
+  std::map<std::int64_t, std::vector<std::size_t>> with_;
+  bool shared_ = true;
+};
+
 /// Names as in the file.
 struct Clip : plume::nn::Module {
   plume::models::ClipVision<float> visual;
@@ -106,8 +153,7 @@ inline plume::io::Json pretrain_vision(const std::string& data, const std::strin
   const std::string world = data + "/world.json";
   const std::string& shards =
       plume::text::Field(world, plume::io::read_json(world))["pair_shards"].string();
-  const CaptionedPictures pairs =
-      read_pairs(data + "/" + shards, words, o.sizes.image, o.pairs);
+  const CaptionedPictures pairs = read_pairs(data + "/" + shards, words, o.sizes.image, o.pairs);
   const index_t count = pairs.pictures.size(0);
   if (count < o.batch)
     plume::fail<plume::ValueError>("vision", plume::cat("at least ", o.batch, " pairs"), count);
@@ -118,17 +164,17 @@ inline plume::io::Json pretrain_vision(const std::string& data, const std::strin
   plume::nn::initialize(clip, o.seed);
   clip.logit_scale.set_value(plume::full<float>({1}, static_cast<float>(std::log(1 / 0.07))));
 
-  plume::Generator random(o.seed);
+  Batches batches(pairs.captions, o.seed);
   const plume::Tensor<std::int64_t> own = plume::arange<std::int64_t>(o.batch);
   const double loss = pretrain(clip, o.course, out + "/log.jsonl", [&](index_t) {
-    plume::Tensor<float> pictures(
-        plume::Shape{o.batch, 3, o.sizes.image, o.sizes.image});
+    plume::Tensor<float> pictures(plume::Shape{o.batch, 3, o.sizes.image, o.sizes.image});
     auto ids = plume::zeros<std::int64_t>({o.batch, longest});
     auto weights = plume::zeros<float>({o.batch, longest, 1});
+    const std::vector<std::size_t> chosen = batches.next(o.batch);
     for (index_t b = 0; b < o.batch; ++b) {
-      const index_t i = random.below(count);
-      pictures.select(0, b).copy_from(pairs.pictures.select(0, i));
-      const plume::text::Ids& caption = pairs.captions[static_cast<std::size_t>(i)];
+      const std::size_t i = chosen[static_cast<std::size_t>(b)];
+      pictures.select(0, b).copy_from(pairs.pictures.select(0, static_cast<index_t>(i)));
+      const plume::text::Ids& caption = pairs.captions[i];
       for (index_t t = 0; t < std::ssize(caption); ++t) {
         ids(b, t) = caption[static_cast<std::size_t>(t)];
         weights(b, t, 0) = 1 / static_cast<float>(caption.size());
