@@ -2,8 +2,8 @@
 
 #include "verify/training.hpp"
 
-// Four steps of the reference's own training loop: both losses, gradient norms, learning rates, the clipped gradient of
-// the first step, every trainable parameter after the last.
+// Four steps of the reference's own training loop: labels, both losses, gradient norms, learning rates, the clipped
+// gradient of the first step, every trainable parameter after the last.
 
 using namespace plume;
 
@@ -18,7 +18,8 @@ void check(const std::string& name, double tolerance) {
   flamingo::check_training<T>(*model, folder, tolerance, "", report);
   const std::size_t recorded = io::read_weights(folder + "/train_expected.safetensors").size();
   CHECK(recorded > 60);
-  CHECK(report.comparisons().size() == recorded + 4 * 4);  // four numbers a step
+  CHECK(report.comparisons().size() ==
+        recorded + 4 * 6);  // labels of two streams and four numbers a step
   for (const flamingo::Comparison& c : report.comparisons())
     CHECK_MESSAGE(c.passes(), c.name, ": error ", c.error, ", ", c.detail);
 }

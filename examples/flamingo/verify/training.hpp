@@ -1,7 +1,8 @@
 #pragma once
-// The training steps of a golden case: losses, gradient norms, learning rates, the clipped gradient of the first
-// step, every trainable parameter after the last.
+// The training steps of a golden case: labels, losses, gradient norms, learning rates, the clipped gradient of the
+// first step, every trainable parameter after the last.
 
+#include "plume/data/labels.hpp"
 #include "plume/train/step.hpp"
 #include "verify/model_case.hpp"
 
@@ -31,6 +32,25 @@ plume::train::Batch<T> recorded_batch(const plume::io::StateDict& in, const std:
           {in.at(prefix + "input_ids").template to<std::int64_t>(),
            in.at(prefix + "attention_mask").template to<std::int64_t>().template cast<bool>()},
           in.at(prefix + "labels").template to<std::int64_t>()};
+}
+
+/// What Plume learns of the ids of a batch, against what the reference learnt of them.
+inline void check_labels(const plume::io::StateDict& in, const std::string& at, bool pairs,
+                         const plume::data::Specials& specials, const std::string& name,
+                         Report& report) {
+  const auto ids = in.at(at + "input_ids").to<std::int64_t>().contiguous();
+  const auto recorded = in.at(at + "labels").to<std::int64_t>().contiguous();
+  const auto row = [&ids](const plume::Tensor<std::int64_t>& of, plume::index_t b) {
+    return std::span(of.data() + b * ids.size(1), static_cast<std::size_t>(ids.size(1)));
+  };
+  if (!(recorded.shape() == ids.shape())) return report.wrong(name, "labels of another shape");
+  plume::io::Json got, expected;
+  for (plume::index_t b = 0; b < ids.size(0); ++b) {
+    got.push_back(pairs ? plume::data::pair_labels(row(ids, b), specials)
+                        : plume::data::document_labels(row(ids, b), specials));
+    expected.push_back(row(recorded, b));
+  }
+  report.equal(name, got, expected);
 }
 
 /// Trains `model`. `tolerance` is relative: to a number, to a tensor's largest element; a gradient's also to a
@@ -63,11 +83,15 @@ void check_training(const plume::models::Flamingo<T>& model, const std::string& 
   };
   const std::string gradient = "clipped_gradient.";
   const double largest = largest_element(expected, gradient);
+  const plume::data::Specials specials{facts.at("image_token"), facts.at("endofchunk_token"),
+                                       facts.at("pad_token")};
   plume::train::Stepper<T> stepper(model, recipe_of(facts));
   for (const plume::io::Json& step : log) {
     const auto n = step.at("step").get<plume::index_t>();
     const auto stream = [&](const char* name) {
       const std::string at = plume::cat(n, ".", name, ".");
+      check_labels(in, at, std::string_view(name) == "laion", specials,
+                   plume::cat(prefix, "step ", n, " labels_", name), report);
       const double loss = stepper.accumulate(
           recorded_batch<T>(in, at),
           facts["training"].at(plume::cat("loss_multiplier_", name)).get<double>());
