@@ -2,6 +2,7 @@
 // How the two parts are trained that a Flamingo keeps frozen: AdamW over everything, linear warm-up and half a cosine,
 // and a log of the losses beside the weights.
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <functional>
 #include <iostream>
@@ -82,5 +83,24 @@ inline double pretrain(const plume::nn::Module& module, const Course& course,
   for (std::size_t i = losses.size() - few; i < losses.size(); ++i) mean += losses[i];
   return mean / static_cast<double>(few);
 }
+
+/// The options of a command that trains: where, and how long.
+struct PretrainOptions {
+  std::string data, out;
+
+  void add_to(CLI::App& command, Course& course) {
+    command.add_option("--data", data, "Folder of the world")->required();
+    command.add_option("--out", out, "Folder for the weights")->required();
+    command.add_option("--steps", course.steps)->capture_default_str();
+    command.add_option("--lr", course.learning_rate, "Largest learning rate")
+        ->capture_default_str();
+    command.add_option("--warmup", course.warmup, "Steps of linear warm-up")->capture_default_str();
+  }
+  /// Writes OUT/training.json, last of all: it tells that the rest is there.
+  void done(const plume::io::Json& what) const {
+    save_json(what, out + "/training.json");
+    std::cout << out << ": " << what.dump() << std::endl;
+  }
+};
 
 }  // namespace world

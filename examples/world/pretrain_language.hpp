@@ -6,7 +6,9 @@
 // published model do.
 
 #include <numeric>
+#include <set>
 
+#include "pages.hpp"
 #include "plume/models/gpt_neox.hpp"
 #include "plume/text/tokenizer.hpp"
 #include "pretrain.hpp"
@@ -79,8 +81,52 @@ class RowStream {
   std::size_t at_ = 0;
 };
 
+/// How often, from 0 to 1, the model continues a page in words with the page's own name of a cloth, where an earlier
+/// line of the page has named it: what it has learnt to learn. Pages that it has not read.
+inline double naming(const plume::models::GptNeox<float>& model,
+                     const plume::text::Tokenizer& words, std::uint64_t seed, index_t pages = 100) {
+  const plume::NoGrad scope;
+  index_t right = 0, asked = 0;
+  for (std::uint64_t i = 1'000'000; asked < pages; ++i) {
+    const Page page = draw_page(seed, Part::text, i, 4, 8);
+    if (page.names == plain_names) continue;
+    std::set<index_t> named;
+    std::string before, name;
+    std::string text = page.title.empty() ? "" : page.title + "\n";
+    for (const Turn& turn : page.turns) {
+      const Content& content = turn.scene.content;
+      text += in_words(content);
+      const std::string_view word = page.names[static_cast<std::size_t>(content.cloth)];
+      const std::size_t at = turn.said.find(word);
+      if (at != std::string::npos && named.contains(content.cloth)) {
+        const std::size_t cut = turn.said[at - 1] == ' ' ? at - 1 : at;  // a space belongs to it
+        before = text + turn.said.substr(0, cut);
+        name = turn.said.substr(cut, at + word.size() - cut);
+      }
+      if (at != std::string::npos) named.insert(content.cloth);
+      text += turn.said + "\n";
+    }
+    if (name.empty()) continue;
+    ++asked;
+    plume::text::Ids ids = words.encode(before);
+    const plume::text::Ids rest = words.encode(name);
+    const auto first = std::ssize(ids);
+    ids.insert(ids.end(), rest.begin(), rest.end());
+    plume::Tensor<std::int64_t> row(plume::Shape{1, std::ssize(ids)});
+    std::copy(ids.begin(), ids.end(), row.data());
+    const plume::Tensor<float> logits = model(plume::models::TextInput{row}).value();
+    bool all = true;
+    for (index_t t = first; t < std::ssize(ids); ++t) {
+      const float* z = logits.data() + (t - 1) * logits.size(2);
+      all = all && std::max_element(z, z + logits.size(2)) - z == ids[static_cast<std::size_t>(t)];
+    }
+    right += all ? 1 : 0;
+  }
+  return static_cast<double>(right) / static_cast<double>(asked);
+}
+
 /// Trains on DATA/text.txt and writes config.json, model.safetensors and log.jsonl below `out`. Returns what is to be
-/// known of it: {"steps", "parameters", "loss", "held_out_loss"}.
+/// known of it: {"steps", "parameters", "loss", "held_out_loss", "naming"}.
 inline plume::io::Json pretrain_language(const std::string& data, const std::string& out,
                                          const LanguageOptions& o) {
   using plume::Var;
@@ -133,7 +179,8 @@ inline plume::io::Json pretrain_language(const std::string& data, const std::str
   return {{"steps", o.course.steps},
           {"parameters", plume::nn::parameter_count(root)},
           {"loss", loss},
-          {"held_out_loss", held_out / static_cast<double>(batches)}};
+          {"held_out_loss", held_out / static_cast<double>(batches)},
+          {"naming", naming(model, words, o.seed)}};
 }
 
 }  // namespace world

@@ -1,0 +1,29 @@
+// world language: a language model, trained here in place of a published one.
+
+#include "pretrain_language.hpp"
+
+#include "commands.hpp"
+
+namespace world {
+
+void add_language(CLI::App& app) {
+  struct Given {
+    PretrainOptions where;
+    LanguageOptions language;
+  };
+  auto given = std::make_shared<Given>();
+  CLI::App* command = app.add_subcommand("language", "Train a language model on the world's text");
+  LanguageOptions& o = given->language;
+  given->where.add_to(*command, o.course);
+  command->add_option("--batch", o.batch, "Rows of a step")->capture_default_str();
+  command->add_option("--length", o.length, "Tokens of a row")->capture_default_str();
+  command->add_option("--width", o.width)->capture_default_str();
+  command->add_option("--layers", o.layers)->capture_default_str();
+  command->add_option("--heads", o.heads)->capture_default_str();
+  command->add_option("--seed", o.seed)->capture_default_str();
+  command->callback([given] {
+    given->where.done(pretrain_language(given->where.data, given->where.out, given->language));
+  });
+}
+
+}  // namespace world
