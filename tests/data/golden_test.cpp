@@ -10,7 +10,7 @@
 #include "verify/sha1.hpp"
 
 // Golden data, as the application verifies it; by which reason each record is dropped; and the parts a golden case
-// cannot show alone: the assignment, base64, names of members.
+// cannot show alone: the assignment, names of members.
 
 using namespace plume;
 using data::Drop;
@@ -39,12 +39,6 @@ Json outcomes(const std::string& shard, Make make) {
     ++out[drop.what()];
   }
   return out;
-}
-
-std::optional<std::string> decoded(std::string_view text) {
-  const auto bytes = io::base64_decode(text);
-  if (!bytes) return std::nullopt;
-  return std::string(data::characters(*bytes));
 }
 
 TEST_CASE("golden: shards to samples and labels as the reference makes them") {
@@ -173,20 +167,6 @@ TEST_CASE("assign: the least cost, and of equal ones scipy's") {
     for (const auto& [r, c] : *pairs) got += cost[r * columns + c];
     CHECK(got == least);
   }
-}
-
-TEST_CASE("base64_decode: as Python reads it") {
-  CHECK(decoded("") == "");
-  CHECK(decoded("TWFu") == "Man");
-  CHECK(decoded("TWE=") == "Ma");
-  CHECK(decoded("TQ==") == "M");
-  CHECK(decoded("T W\nF.u") == "Man");
-  CHECK(decoded("TQ==TWFu") == "M");
-  CHECK(decoded("=TWFu") == "Man");
-  CHECK(!decoded("T"));
-  CHECK(!decoded("TWE"));
-  CHECK(!decoded("TQ="));
-  CHECK(!decoded("TWFu\xc3\xa9"));
 }
 
 TEST_CASE("key_and_suffix: to the first dot after the last slash") {

@@ -59,7 +59,7 @@ inline std::vector<Tick> log_ticks(double low, double high, double even_step, st
       for (const double factor : factors) {
         const double value = factor * std::pow(10.0, e);
         if (value < low * (1 - 1e-9) || value > high * (1 + 1e-9)) continue;
-        out.push_back({value, e < -3 || e > 4 ? cat(fixed(factor, 0), "e", e) : number(value)});
+        out.push_back({value, e < -3 || e > 3 ? cat(fixed(factor, 0), "e", e) : number(value)});
       }
     }
     return out;
@@ -117,7 +117,8 @@ class Axis {
       return even_ticks(low_, high_, whole ? std::max(step, 1.0) : step);
     }
     const double low = std::pow(10.0, low_), high = std::pow(10.0, high_);
-    return log_ticks(low, high, tick_step((high - low) / most), static_cast<std::size_t>(most));
+    // Twice as many, so that few powers of ten do not leave the axis bare.
+    return log_ticks(low, high, tick_step((high - low) / most), static_cast<std::size_t>(2 * most));
   }
 
  private:

@@ -34,8 +34,9 @@ inline std::string duration(double seconds) {
   return cat(s / 86400, " d ", s % 86400 / 3600, " h");
 }
 
-/// Of `digits` significant digits, as C's %g: "0.0312", "12300", "1e-05", "nan".
+/// Of `digits` significant digits, and all of those before the point: "0.03125", "12345", "1e-05", "nan".
 inline std::string number(double value, int digits = 4) {
+  if (std::abs(value) >= std::pow(10.0, digits) && std::abs(value) < 1e15) return fixed(value, 0);
   char buffer[64];
   const auto end =
       std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, digits);

@@ -47,6 +47,7 @@ inline constexpr std::string_view style = R"(
 :root { color-scheme: light dark; --text: #1c1e21; --soft: #5f666d; --back: #ffffff; --line: #dfe3e8; --box: #f5f7f9; }
 @media (prefers-color-scheme: dark) {
   :root { --text: #e4e6e9; --soft: #9aa2ab; --back: #16181b; --line: #33383e; --box: #1f2327; }
+  svg { filter: brightness(1.3); }
 }
 body { margin: 0 auto; padding: 1rem 1.2rem 4rem; max-width: 72rem; background: var(--back); color: var(--text);
   font: 15px/1.5 system-ui, sans-serif; }
@@ -65,7 +66,7 @@ th, td { padding: 0.2rem 0.8rem 0.2rem 0; border-bottom: 1px solid var(--line); 
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.1rem 1rem; margin: 0.6rem 0; }
 dt { color: var(--soft); }
 dd { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: 1rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)); gap: 1rem; }
 .pictures figure { margin: 0; padding: 0.6rem; background: var(--box); border: 1px solid var(--line);
   border-radius: 6px; }
 .pictures img, .none { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; }

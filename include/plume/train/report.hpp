@@ -106,8 +106,8 @@ inline void add_losses(report::Page& page, const RunLog& log) {
   page.figure(report::line_plot(lines, {.title = "Loss by stream",
                                         .x_label = "step",
                                         .y_label = "nats per token",
-                                        .width = 960,
-                                        .height = 360,
+                                        .width = 800,
+                                        .height = 330,
                                         .note = "no step yet"}),
               longest == nullptr ? "" : smoothing_note(*longest));
   if (log.skipped.empty()) return;
@@ -149,10 +149,6 @@ inline void add_curves(report::Page& page, const RunLog& log) {
         report::line_plot(norm, over_steps("Norm of the gradient before clipping", "", true)),
         smoothing_note(log.gradient_norm));
   });
-  if (!log.gradient_norms.empty())
-    page.figure(report::line_plot(in_sequence(log.gradient_norms),
-                                  over_steps("Norm of the gradient by part", "", true)));
-
   page.heading("Gates");
   if (log.attn.empty() && log.ff.empty()) {
     page.paragraph("The log says nothing about gates.");
