@@ -33,4 +33,9 @@ inline double best_naming(index_t shots, double named = 1) {
   return out;
 }
 
+/// How often it answers the world's questions right.
+inline double best_answers(index_t shots) {
+  return 1 - asked_about_cloth * (1 - best_naming(shots, asked_about_cloth));
+}
+
 }  // namespace world

@@ -3,13 +3,13 @@
 //
 //   pairs-000000.tar ...          WebDataset: 000000000.jpg, 000000000.txt
 //   documents-000000.tar ...      WebDataset: MMC4's json
-//   coco/dataset_coco.json        Karpathy's split file: demonstrations are of split train, queries of split test
-//   coco/train2014/ coco/val2014/ their pictures, which the questions are about too
-//   coco/annotations/captions_val2014.json
-//   vqa/v2_OpenEnded_mscoco_{train,val}2014_questions.json, vqa/v2_mscoco_{train,val}2014_annotations.json
+//   coco/karpathy.json            Karpathy's split file: demonstrations are of split train, queries of split test
+//   coco/annotations.json         the right captions of the queries
+//   vqav2/{train,val}_questions.json, vqav2/{train,val}_annotations.json
+//   {coco,vqav2}/{train,val}2014/ their pictures, the same for both
 //   text.txt                      texts of the language model, each ended by <|endoftext|> and a line end
 //   model/tokenizer/              tokenizer.json, tokenizer_config.json
-//   world.json                    what was made and the best possible scores; written last
+//   world.json                    what was made and the best possible scores; until all is there, "unfinished"
 
 #include <filesystem>
 #include <string>
@@ -42,7 +42,7 @@ inline std::string numbered(const std::string& before, index_t number, std::size
   return before + std::string(width - std::min(width, digits.size()), '0') + digits + after;
 }
 
-inline void write(const fs::path& path, const std::string& text) {
+inline void write(const fs::path& path, std::string_view text) {
   plume::AtomicFile file(path.string());
   file.write(text.data(), text.size());
   file.commit();
@@ -138,9 +138,8 @@ inline void write_captions(const fs::path& folder, const std::vector<HeldOut>& p
     images.push_back({{"id", picture.id}, {"file_name", picture.file()}});
     annotations.push_back({{"id", picture.id}, {"image_id", picture.id}, {"caption", text}});
   }
-  write(folder / "dataset_coco.json", Json{{"dataset", "coco"}, {"images", split}}.dump());
-  write(folder / "annotations/captions_val2014.json",
-        Json{{"images", images}, {"annotations", annotations}}.dump());
+  write(folder / "karpathy.json", Json{{"dataset", "coco"}, {"images", split}}.dump());
+  write(folder / "annotations.json", Json{{"images", images}, {"annotations", annotations}}.dump());
 }
 
 /// One question about each picture, with the ten equal answers that the published form asks for.
@@ -165,11 +164,9 @@ inline void write_questions(const fs::path& folder, const std::vector<HeldOut>& 
                              {"multiple_choice_answer", right},
                              {"answers", answers}});
     }
-    const std::string part = query ? "val2014" : "train2014";
-    write(folder / plume::cat("v2_OpenEnded_mscoco_", part, "_questions.json"),
-          Json{{"data_subtype", part}, {"questions", questions}}.dump());
-    write(folder / plume::cat("v2_mscoco_", part, "_annotations.json"),
-          Json{{"data_subtype", part}, {"annotations", annotations}}.dump());
+    const std::string part = query ? "val" : "train";
+    write(folder / (part + "_questions.json"), Json{{"questions", questions}}.dump());
+    write(folder / (part + "_annotations.json"), Json{{"annotations", annotations}}.dump());
   }
 }
 
@@ -184,8 +181,7 @@ inline Json description(const MakeOptions& options) {
     if (is_kept_back(options.seed, c)) kept_back.push_back(c);
   for (const index_t shots : {0, 2, 4, 8, 16, 32}) {
     captions[std::to_string(shots)] = 100 * best_naming(shots);
-    questions[std::to_string(shots)] =
-        100 * (1 - asked_about_cloth * (1 - best_naming(shots, asked_about_cloth)));
+    questions[std::to_string(shots)] = 100 * best_answers(shots);
   }
   return {
       {"seed", options.seed},
@@ -215,10 +211,27 @@ inline Json description(const MakeOptions& options) {
        {{"content", 100}, {"cloth_by_shots", captions}, {"questions_by_shots", questions}}}};
 }
 
+/// Leaves nothing of a world that was in `root`, but what was trained on it. Throws ValueError where there is
+/// something else.
+inline void clear(const fs::path& root) {
+  fs::create_directories(root);
+  if (!fs::exists(root / "world.json") && !fs::is_empty(root))
+    plume::fail<plume::ValueError>("world", "an empty folder or one with a world", root.string());
+  write(root / "world.json", Json{{"unfinished", true}}.dump() + "\n");
+  for (const char* set : {"coco", "vqav2"}) fs::remove_all(root / set);
+  std::vector<fs::path> shards;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const std::string name = entry.path().filename().string();
+    if ((name.starts_with("pairs-") || name.starts_with("documents-")) && name.ends_with(".tar"))
+      shards.push_back(entry.path());
+  }
+  for (const fs::path& shard : shards) fs::remove(shard);
+}
+
 }  // namespace detail
 
-/// Makes the world in `folder`, over what is there. Throws ValueError where something is to be made 0 times,
-/// std::system_error where it cannot be written.
+/// Makes the world in `folder`, in place of one that is there. Throws ValueError where something is to be made 0 times
+/// or the folder holds something else, std::system_error where it cannot be written.
 inline void make_world(const std::string& folder, const MakeOptions& options) {
   using detail::fs::path;
   for (const index_t count :
@@ -227,10 +240,10 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
     if (count < 1) plume::fail<plume::ValueError>("world", "at least 1 of everything", count);
   }
   const path root = folder;
+  detail::clear(root);
   for (const char* sub :
-       {"coco/train2014", "coco/val2014", "coco/annotations", "vqa", "model/tokenizer"})
+       {"coco/train2014", "coco/val2014", "vqav2/train2014", "vqav2/val2014", "model/tokenizer"})
     detail::fs::create_directories(root / sub);
-  detail::fs::remove(root / "world.json");
   detail::write(root / "model/tokenizer/tokenizer.json", tokenizer_json().dump());
   detail::write(root / "model/tokenizer/tokenizer_config.json", tokenizer_config().dump());
   detail::write_text(root / "text.txt", options);
@@ -253,12 +266,13 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
       },
       [&](index_t i, const std::vector<std::byte>& file) {
         const detail::HeldOut& picture = pictures[static_cast<std::size_t>(i)];
-        detail::write(root / "coco" / picture.folder() / picture.file(),
-                      std::string(plume::data::characters(file)));
+        for (const char* set : {"coco", "vqav2"})
+          detail::write(root / set / picture.folder() / picture.file(),
+                        plume::data::characters(file));
       });
   const Names names = held_out_names(options.seed);
   detail::write_captions(root / "coco", pictures, names);
-  detail::write_questions(root / "vqa", pictures, names);
+  detail::write_questions(root / "vqav2", pictures, names);
   detail::write(root / "world.json", detail::description(options).dump(2) + "\n");
 }
 

@@ -251,7 +251,20 @@ TEST_CASE("world: made twice it is the same, byte for byte") {
     const auto name = std::filesystem::relative(entry.path(), first.path);
     CHECK_MESSAGE(bytes_of_file(entry.path()) == bytes_of_file(second.path / name), name.string());
   }
-  CHECK(files == 18);
+  CHECK(files == 24);
+  // Over a larger one, nothing of that is left.
+  options.pairs_a_shard = 2;
+  world::make_world(second.path.string(), options);
+  options.pairs_a_shard = 1'000;
+  world::make_world(second.path.string(), options);
+  std::size_t again = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(second.path))
+    again += entry.is_regular_file() ? 1 : 0;
+  CHECK(again == files);
+  const test::Folder other;
+  const std::string kept = other.put("coco/picture.jpg", "mine");
+  CHECK_THROWS_AS(world::make_world(other.path.string(), options), ValueError);
+  CHECK(bytes_of_file(kept) == "mine");
   options.held_out = 0;
   CHECK_THROWS_AS(world::make_world(first.path.string(), options), ValueError);
 }
@@ -286,9 +299,9 @@ TEST_CASE(
     "world: the held-out sets are read as the published ones, and the right answers score 100 %") {
   const std::filesystem::path root = made().path;
   const auto queries =
-      eval::read_captions(eval::CaptionSet::coco, root / "coco/dataset_coco.json",
+      eval::read_captions(eval::CaptionSet::coco, root / "coco/karpathy.json",
                           {root / "coco/train2014", root / "coco/val2014"}, "test");
-  const auto shots = eval::read_captions(eval::CaptionSet::coco, root / "coco/dataset_coco.json",
+  const auto shots = eval::read_captions(eval::CaptionSet::coco, root / "coco/karpathy.json",
                                          {root / "coco/train2014", root / "coco/val2014"}, "train");
   REQUIRE(queries.size() == 40);
   REQUIRE(shots.size() == 12);
@@ -305,26 +318,26 @@ TEST_CASE(
   }
   const test::Folder folder;
   const std::string world = root.string();
-  const world::CaptionTally all = world::score_captions(world, folder.put("right", right));
+  const auto of = [&](const std::string& lines) {
+    return world::score(root.string(), folder.put("predictions.jsonl", lines)).at(0);
+  };
+  const world::Score all = of(right);
   CHECK(all.all.captions == 40);
   CHECK(all.known.captions == 20);
   CHECK(all.kept_back.captions == 20);
   CHECK(all.all.content == 40);
-  CHECK(all.all.all == 40);
-  const world::CaptionTally none = world::score_captions(world, folder.put("wrong", wrong));
+  CHECK(all.all.both == 40);
+  const world::Score none = of(wrong);
   CHECK(none.all.content == 0);
   CHECK(none.all.colour == 0);
   CHECK(none.all.thing == 40);
   CHECK(none.all.cloth < 40);
-  CHECK_THROWS_AS(world::score_captions(world, folder.put("none", "")), FormatError);
-  CHECK_THROWS_AS(
-      world::score_captions(world, folder.put("odd", R"({"image": "x.jpg", "prediction": "a"})")),
-      FormatError);
+  CHECK_THROWS_AS(of(""), FormatError);
+  CHECK_THROWS_AS(of(R"({"image": "x.jpg", "prediction": "a"})"), FormatError);
 
-  const std::string annotations = (root / "vqa/v2_mscoco_val2014_annotations.json").string();
+  const std::string annotations = (root / "vqav2/val_annotations.json").string();
   const auto questions = eval::read_questions(
-      eval::VqaSet::vqav2, root / "vqa/v2_OpenEnded_mscoco_val2014_questions.json", annotations,
-      root / "coco/val2014");
+      eval::VqaSet::vqav2, root / "vqav2/val_questions.json", annotations, root / "vqav2/val2014");
   REQUIRE(questions.size() == 40);
   io::Json results = io::Json::array();
   for (const eval::VqaSample& sample : questions) {
@@ -332,8 +345,23 @@ TEST_CASE(
     results.push_back({{"question_id", sample.id}, {"answer", sample.answers.front()}});
   }
   const io::Json known = io::read_json(annotations);
-  CHECK(eval::vqa_accuracy(text::Field("annotations", known), text::Field("results", results))
-            .overall == 100);
+  const text::Field truth("annotations", known), said("results", results);
+  CHECK(eval::vqa_accuracy(truth, said).overall == 100);
+  std::string lines;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const std::string answer = i < 30 ? " " + questions[i].answers.front() : "nothing";
+    lines += io::Json{{"benchmark", "vqav2"},
+                      {"shots", 4},
+                      {"image", questions[i].image.string()},
+                      {"prediction", answer},
+                      {"truth", known["annotations"][i]}}
+                 .dump() +
+             "\n";
+  }
+  const auto by_shots = world::score(root.string(), folder.put("answers.jsonl", lines));
+  CHECK(by_shots.at(4).answers.asked == 40);
+  CHECK(by_shots.at(4).answers.right == 30);
+  CHECK(by_shots.at(4).by_question.at("What cloth?").asked > 12);
 }
 
 TEST_CASE("world: the best possible naming, against counting") {
