@@ -148,6 +148,9 @@ inline void add_curves(report::Page& page, const RunLog& log) {
     page.figure(
         report::line_plot(norm, over_steps("Norm of the gradient before clipping", "", true)),
         smoothing_note(log.gradient_norm));
+    if (log.gradient_norms.empty()) return;
+    page.figure(report::line_plot(in_sequence(log.gradient_norms),
+                                  over_steps("Norm of the gradient by part", "", true)));
   });
   page.heading("Gates");
   if (log.attn.empty() && log.ff.empty()) {
