@@ -101,8 +101,13 @@ void run(PlanOptions given) {
   if (given.world > 1)
     std::cout << ", " << given.world << " ranks "
               << text(static_cast<std::size_t>(given.world) * plan.peak);
-  std::cout << "; it has " << text(available) << ": it " << (fits ? "fits" : "does not fit")
-            << ".\n";
+  std::cout << "; it has " << text(available) << ": it "
+            << (!fits                                   ? "does not fit"
+                : plan.peak > available - available / 8 ? "fits barely"
+                                                        : "fits")
+            << ".\nThat is what tensors take. The process takes an eighth more or so: slack of "
+               "blocks, blocks "
+               "kept for reuse,\nscratch of kernels, samples held ready.\n";
   if (!fits && advice.empty())
     std::cout << "Nothing that could be turned down would save memory.\n";
   if (!advice.empty()) std::cout << "\nWhat to turn down:\n";

@@ -136,8 +136,8 @@ void parallel_tasks(index_t n, F&& f) {
 
 /// Calls f(begin, end) on consecutive ranges that cover [0, n). cost_ns: what one item costs one
 /// core, in nanoseconds, roughly (1 for adding two floats). A loop worth less than a chunk runs
-/// inline; so does one inside a chunk. Exceptions reach the caller. Capture scalars by value:
-/// captured by reference they are reloaded at every store.
+/// inline; so does one inside a chunk. A DryRun skips those that are worth more. Exceptions reach
+/// the caller. Capture scalars by value: captured by reference they are reloaded at every store.
 template <class F>
 void parallel_for(index_t n, index_t cost_ns, F&& f) {
   if (n <= 0) return;
