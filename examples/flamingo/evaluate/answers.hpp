@@ -20,21 +20,25 @@ inline std::vector<plume::eval::Answer> answers_at(const std::string& path) {
   if (!fs::is_directory(path)) return plume::eval::read_answers(path);
   const std::string whole = path + "/" + answers_name(0, 1);
   if (fs::exists(whole)) return plume::eval::read_answers(whole);
+  std::size_t world = 0;
   for (const std::string& name : plume::durable::names_in(path)) {
     const std::string first = "predictions-0-of-";
     if (!name.starts_with(first) || !name.ends_with(".jsonl")) continue;
-    const std::size_t world = std::strtoul(name.c_str() + first.size(), nullptr, 10);
-    std::vector<plume::eval::Answer> all;
-    for (std::size_t rank = 0; rank < world; ++rank) {
-      const std::string file = path + "/" + answers_name(rank, world);
-      if (!fs::exists(file))
-        plume::fail<plume::FormatError>(file, "the answers of a rank", "no file");
-      for (plume::eval::Answer& a : plume::eval::read_answers(file)) all.push_back(std::move(a));
-    }
-    return all;
+    if (world != 0)
+      plume::fail<plume::FormatError>(path, "the answers of one number of ranks", name);
+    world = std::strtoul(name.c_str() + first.size(), nullptr, 10);
   }
-  plume::fail<plume::FormatError>(path, "predictions.jsonl, or predictions-0-of-N.jsonl",
-                                  "neither");
+  if (world == 0)
+    plume::fail<plume::FormatError>(path, "predictions.jsonl, or predictions-0-of-N.jsonl",
+                                    "neither");
+  std::vector<plume::eval::Answer> all;
+  for (std::size_t rank = 0; rank < world; ++rank) {
+    const std::string file = path + "/" + answers_name(rank, world);
+    if (!fs::exists(file))
+      plume::fail<plume::FormatError>(file, "the answers of a rank", "no file");
+    for (plume::eval::Answer& a : plume::eval::read_answers(file)) all.push_back(std::move(a));
+  }
+  return all;
 }
 
 /// Cuts off a last line that was not written whole.
