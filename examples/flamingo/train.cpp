@@ -11,6 +11,9 @@
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
 #include "plume/generate/generate.hpp"
+#include "plume/nn/hold_frozen.hpp"
+#include "plume/train/memory_plan.hpp"
+#include "plume/train/report.hpp"
 #include "plume/train/trainer.hpp"
 
 namespace flamingo {
@@ -58,6 +61,7 @@ struct TrainOptions {
   ModelOptions model;
   Told told;
   std::string pairs, documents, sampling = "resampled", schedule = "constant";
+  std::string precision = "fp32", recompute = "none";
   data::PairOptions pair;
   data::DocumentOptions document;
   index_t batch_documents = 32, batch_pairs = 0, steps = 0, warmup = 1875;
@@ -113,7 +117,33 @@ train::Recipe recipe_of(const TrainOptions& given) {
   out.schedule = given.schedule == "linear"   ? Schedule::linear(given.warmup, given.steps)
                  : given.schedule == "cosine" ? Schedule::cosine(given.warmup, given.steps)
                                               : Schedule::constant(given.warmup);
+  out.precision = given.precision == "fp32" ? Precision::fp32 : Precision::amp_bf16;
   return out;
+}
+
+/// How the model computes, apart from its weights.
+void apply_dials(const TrainOptions& given, models::Flamingo<float>& model) {
+  using models::Recompute;
+  for (const Recompute dial : {Recompute::none, Recompute::blocks, Recompute::layers})
+    if (given.recompute == name(dial)) model.plan.recompute = dial;
+  if (given.precision == "amp_bf16") (void)nn::hold_frozen_in_bf16(model);
+}
+
+/// "3.2 GiB": what a step takes at its peak.
+std::string planned_memory(models::Flamingo<float>& model, const train::Recipe& recipe,
+                           const train::TrainerOptions& options, const TrainOptions& given) {
+  train::StepShape shape;
+  const auto stream = [](const train::StreamOptions& s, std::size_t tokens) {
+    return train::StreamShape{s.loader != nullptr ? s.batch : 0, static_cast<index_t>(tokens),
+                              s.slots};
+  };
+  shape.pairs = stream(options.pairs, given.pair.max_tokens);
+  shape.documents = stream(options.documents, given.document.max_tokens);
+  shape.micro_batches = recipe.micro_batches;
+  shape.precision = recipe.precision;
+  shape.recompute = model.plan.recompute;
+  shape.bf16_frozen = recipe.precision != Precision::fp32;
+  return nn::detail::size_text(train::memory_plan<float>(model, shape).peak);
 }
 
 /// Whether tokens attend to pictures other than the last, so that even those without a token matter.
@@ -159,6 +189,7 @@ void run(const TrainOptions& given) {
 
   const auto [words, model] =
       given.model.open<float>(Beginning{given.seed, given.freeze_embeddings});
+  apply_dials(given, *model);
   train::TrainerOptions options = given.trainer;
   options.configuration = configuration_of(given);
   const train::RunFolder folder(given.run, options.configuration, given.told.may_change(),
@@ -184,6 +215,7 @@ void run(const TrainOptions& given) {
   train::Progress progress(std::cerr, isatty(STDERR_FILENO) != 0);
   options.progress = &progress;
 
+  const std::string planned = planned_memory(*model, recipe, options, given);
   train::Trainer<float> trainer(*model, recipe, options);
   const bool resumed = trainer.resume();
   index_t trained = 0;
@@ -192,12 +224,13 @@ void run(const TrainOptions& given) {
             << (resumed ? cat("goes on after step ", trainer.stepper().step(), " of ")
                         : std::string("begins, "))
             << given.steps << " steps; " << trained << " of " << nn::parameter_count(*model)
-            << " parameters train\n";
+            << " parameters train; a step takes up to " << planned << '\n';
   {
     const train::Interrupt interrupt;
     if (trainer.run() == train::End::interrupted) {
       progress.say(cat("stopped after step ", trainer.stepper().step(), " of ", given.steps,
                        ", saved in ", given.run, "; the same command goes on from there"));
+      train::write_report(given.run);
       return;
     }
   }
@@ -205,7 +238,8 @@ void run(const TrainOptions& given) {
   const std::string checkpoint = given.run + "/checkpoint.pt";
   models::save_checkpoint<float>(*model, checkpoint);
   if (!given.exported.empty()) models::save_checkpoint<float>(*model, given.exported);
-  progress.say(cat(given.steps, " steps taken: ", checkpoint));
+  train::write_report(given.run);
+  progress.say(cat(given.steps, " steps taken: ", checkpoint, ", ", given.run, "/report.html"));
 }
 
 }  // namespace
@@ -263,6 +297,11 @@ void add_train(CLI::App& app) {
   told.add_free(c, "--max-skipped", o.trainer.most_skipped,
                 "Steps in a row without a finite loss that stop the run")
       ->check(CLI::PositiveNumber);
+  told.add(c, "--precision", o.precision,
+           "What matrix products are taken in; amp_bf16 holds frozen matrices in bfloat16, too")
+      ->check(CLI::IsMember({"fp32", "amp_bf16"}));
+  told.add_free(c, "--recompute", o.recompute, "What backward computes again instead of keeping it")
+      ->check(CLI::IsMember({"none", "blocks", "layers"}));
   told.add_free(c, "--threads", o.threads, "Threads that make the samples of each stream");
   told.add_free(c, "--save-every", o.trainer.save_every, "Steps between checkpoints")
       ->check(CLI::PositiveNumber);

@@ -5,7 +5,7 @@
 //   log.jsonl         events/          what happened (train/log.hpp; for TensorBoard)
 //   checkpoints/      to go on from, the last few
 //   checkpoint.pt     what was learnt, as the reference stores it
-//   samples/          report.html
+//   report.html
 //
 // A folder belongs to one configuration. Who comes with another one is refused, and told the difference.
 
