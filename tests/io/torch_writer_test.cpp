@@ -72,10 +72,55 @@ TEST_CASE("write_torch: nothing at all, and tied tensors once") {
   check_same(read_weights(folder.file("tied.pt")), tied);
   CHECK(ZipArchive(Source::file(folder.file("tied.pt"))).names().size() == 5);
 
-  write_torch(folder.file("none.pt"), {});
+  write_torch(folder.file("none.pt"), StateDict());
   const TorchFile none(Source::file(folder.file("none.pt")));
   CHECK(none.root().is(PickleValue::Kind::dict));
   CHECK(none.root().items.empty());
+}
+
+TEST_CASE("write_torch: numbers, text and containers come back, in any order of nesting") {
+  const test::Folder folder;
+  const StoredTensor weight(full<float>({2, 3}, 3.0F));
+  TorchValue::Dict many;
+  for (int i = 0; i < 2100; ++i) many.emplace_back(i, -i);
+  write_torch(
+      folder.file("x.pt"),
+      TorchValue::Dict{
+          {"none", {}},
+          {"yes", true},
+          {"no", false},
+          {"whole",
+           TorchValue::List{0, 255, 256, 65536, -1, index_t{1} << 40, -(index_t{1} << 40)}},
+          {"real", TorchValue::Tuple{{0.1, -1e300}}},
+          {"text", "größe"},
+          {"empty", TorchValue::List{TorchValue::List{}, TorchValue::Dict{}, TorchValue::Tuple{}}},
+          {"tensor", weight},
+          {"many", many}});
+  const TorchFile file(Source::file(folder.file("x.pt")));
+  const PickleValue& root = file.root();
+  using Kind = PickleValue::Kind;
+  CHECK(root.find("none")->is(Kind::none));
+  CHECK((root.find("yes")->is(Kind::boolean) && root.find("yes")->integer == 1));
+  CHECK((root.find("no")->is(Kind::boolean) && root.find("no")->integer == 0));
+  std::vector<index_t> whole;
+  for (const PickleValue* item : root.find("whole")->items) whole.push_back(item->integer);
+  CHECK(whole ==
+        std::vector<index_t>{0, 255, 256, 65536, -1, index_t{1} << 40, -(index_t{1} << 40)});
+  REQUIRE(root.find("real")->is(Kind::tuple));
+  CHECK(root.find("real")->items[0]->real == 0.1);
+  CHECK(root.find("real")->items[1]->real == -1e300);
+  CHECK(root.find("text")->text == "größe");
+  const std::vector<Kind> kinds{Kind::list, Kind::dict, Kind::tuple};
+  REQUIRE(root.find("empty")->items.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(root.find("empty")->items[i]->is(kinds[i]));
+    CHECK(root.find("empty")->items[i]->items.empty());
+  }
+  CHECK(file.tensor(*root.find("tensor")).contiguous_bytes() == weight.contiguous_bytes());
+  const PickleValue& entries = *root.find("many");
+  REQUIRE(entries.items.size() == 4200);
+  CHECK(entries.items[4198]->integer == 2099);
+  CHECK(entries.items[4199]->integer == -2099);
 }
 
 TEST_CASE("write_torch: a write that fails leaves no file, and the old one whole") {

@@ -38,9 +38,9 @@ inline std::string clean_name(std::string name) {
 
 /// Fills the trainable part from a checkpoint. The language model and the vision encoder must be loaded before:
 /// tables of the checkpoint lie over theirs. Throws FormatError where a tensor of the resampler or of a block is
-/// missing, or where the file has anything unknown.
+/// missing, or where the file has anything unknown. `in_place`: see LoadOptions.
 template <Floating T, class Model>
-LoadReport load_checkpoint(Model& model, const io::StateDict& file) {
+LoadReport load_checkpoint(Model& model, const io::StateDict& file, bool in_place = false) {
   const std::string layers = model.lang_encoder->layer_path();
   io::StateDict state;
   for (const auto& [name, tensor] : file) {
@@ -50,6 +50,7 @@ LoadReport load_checkpoint(Model& model, const io::StateDict& file) {
     if (!state.contains(clean)) state.add(std::move(clean), tensor);
   }
   LoadOptions options;
+  options.in_place = in_place;
   options.name_of = [&](const std::string& key) { return reference_name(key, layers); };
   options.may_be_absent = [&](const std::string& key) {
     return key.rfind("vision_encoder.", 0) == 0 || key.rfind("lang_encoder.", 0) == 0;

@@ -21,6 +21,8 @@ struct LoadOptions {
   std::function<bool(const std::string& key)> may_have_more_rows{};
   /// Tensors of the file that are known and not wanted (buffers, another tower).
   std::function<bool(const std::string& name)> ignore{};
+  /// What trains takes the numbers into the memory it has: an optimizer made before goes on with them.
+  bool in_place = false;
 };
 
 struct LoadReport {
@@ -105,7 +107,14 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
     report.unexpected.push_back(name);
   }
   if (!report.ok()) fail<FormatError>("load", "weights that fit the model", report.text());
-  for (const auto& [parameter, stored] : plan) parameter->set_value(stored.template to<T>());
+  for (const auto& [parameter, stored] : plan) {
+    if (options.in_place && parameter->trainable() && parameter->has_values()) {
+      Tensor<T> values = parameter->value();
+      values.copy_from(stored.template to<T>().to(values.device()));
+    } else {
+      parameter->set_value(stored.template to<T>());
+    }
+  }
   return report;
 }
 

@@ -45,14 +45,17 @@ class TokenEmbedding : public Module {
                     Init::zeros());
     if (weight.has_values()) refresh_overlay();
   }
-  /// Takes the rows that train from the table again, after the table was loaded.
+  /// Takes the rows that train from the table again, after the table was loaded; into the memory they have, so that
+  /// an optimizer made before goes on with them.
   void refresh_overlay() {
     if (!overlay) return;
     Tensor<T> rows(overlay->shape());
     for (std::size_t k = 0; k < ids_.size(); ++k) {
       rows.select(0, static_cast<index_t>(k)).copy_from(weight().value().select(0, ids_[k]));
     }
-    overlay->set_value(rows);
+    if (!overlay->has_values()) return overlay->set_value(rows);
+    Tensor<T> values = overlay->value();
+    values.copy_from(rows);
   }
 
   /// [V, d]: the table with the rows that train in their places.

@@ -27,6 +27,7 @@ inline io::Json json_of(const Recipe& recipe) {
           {"weight_decay", recipe.weight_decay},
           {"clip", recipe.clip},
           {"micro_batches", recipe.micro_batches},
+          {"precision", name(recipe.precision)},
           {"schedule",
            {{"shape", shapes[static_cast<int>(s.shape())]},
             {"warmup", s.warmup()},
