@@ -123,17 +123,15 @@ inline void write_captions(const fs::path& folder, const std::vector<HeldOut>& p
   Json split = Json::array(), images = Json::array(), annotations = Json::array();
   for (const HeldOut& picture : pictures) {
     const std::string text = caption(picture.scene.content, evaluated_dialect, names);
+    const Json sentence = {
+        {"raw", text}, {"tokens", words_of(text)}, {"imgid", picture.id}, {"sentid", picture.id}};
     split.push_back({{"filepath", picture.folder()},
                      {"filename", picture.file()},
                      {"split", picture.query ? "test" : "train"},
                      {"imgid", picture.id},
                      {"cocoid", picture.id},
-                     {"sentids", {picture.id}},
-                     {"sentences",
-                      {{{"raw", text},
-                        {"tokens", words_of(text)},
-                        {"imgid", picture.id},
-                        {"sentid", picture.id}}}}});
+                     {"sentids", Json::array({picture.id})},
+                     {"sentences", Json::array({sentence})}});
     if (!picture.query) continue;
     images.push_back({{"id", picture.id}, {"file_name", picture.file()}});
     annotations.push_back({{"id", picture.id}, {"image_id", picture.id}, {"caption", text}});

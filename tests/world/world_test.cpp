@@ -6,7 +6,7 @@
 #include "examples/world/write.hpp"
 #include "plume/data/loader.hpp"
 #include "plume/data/shard_list.hpp"
-#include "plume/eval/vqa_accuracy.hpp"
+#include "plume/eval/benchmarks.hpp"
 #include "plume/image/decode.hpp"
 #include "tests/support/folder.hpp"
 
@@ -362,6 +362,24 @@ TEST_CASE(
   CHECK(by_shots.at(4).answers.asked == 40);
   CHECK(by_shots.at(4).answers.right == 30);
   CHECK(by_shots.at(4).by_question.at("What cloth?").asked > 12);
+}
+
+TEST_CASE("world: an evaluation finds the sets below the world's folder, with their truth") {
+  const auto read = [](const char* name) {
+    const eval::Benchmark& b = eval::benchmark(name);
+    return eval::read_benchmark(b, eval::benchmark_paths(b, {}, made().path));
+  };
+  const auto coco = std::get<eval::BenchmarkData<eval::CaptionSample>>(read("coco"));
+  REQUIRE(coco.test.size() == 40);
+  CHECK(coco.train.size() == 12);
+  const auto vqa = std::get<eval::BenchmarkData<eval::VqaSample>>(read("vqav2"));
+  REQUIRE(vqa.test.size() == 40);
+  CHECK(vqa.train.size() == 12);
+  for (std::size_t i = 0; i < 40; ++i) {
+    CHECK(coco.truth[i]["references"] == io::Json::array({coco.test[i].caption}));
+    CHECK(vqa.truth[i]["question_type"] == vqa.test[i].question);
+    CHECK(vqa.truth[i]["answers"].size() == 10);
+  }
 }
 
 TEST_CASE("world: the best possible naming, against counting") {
