@@ -59,7 +59,7 @@ figure { margin: 0.8rem 0; }
 figcaption { color: var(--soft); font-size: 0.87rem; max-width: 46rem; }
 svg { max-width: 100%; height: auto; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 0 1.5rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin: 0.8rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.8rem 0.2rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 .n { text-align: right; }
