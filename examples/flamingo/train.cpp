@@ -187,6 +187,8 @@ void run(const TrainOptions& given) {
   if (!given.documents.empty())
     documents = source_of(given, given.documents, data::Stream::documents);
 
+  if (!given.fresh) train::require_same_run(given.run, configuration_of(given));
+
   const auto [words, model] =
       given.model.open<float>(Beginning{given.seed, given.freeze_embeddings});
   apply_dials(given, *model);

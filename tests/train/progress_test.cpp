@@ -1,6 +1,8 @@
 #include "plume/train/progress.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -62,6 +64,20 @@ TEST_CASE("interrupt: a signal asks, and is heard again by nobody afterwards") {
   CHECK((before.sa_handler == after.sa_handler));
   const Interrupt another;
   CHECK_FALSE(Interrupt::asked());
+}
+
+TEST_CASE("interrupt: the second signal ends the program at once") {
+  const pid_t child = fork();
+  if (child == 0) {
+    const Interrupt interrupt;
+    std::raise(SIGINT);
+    std::raise(SIGTERM);
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGTERM);
 }
 
 TEST_CASE("log: lines are there at once, and are cut back to a step") {

@@ -257,6 +257,8 @@ TEST_CASE("trainer: another configuration is refused, and what differs is named"
   const auto enter = [&](const io::Json& configuration, bool fresh = false) {
     (void)train::RunFolder(name, configuration, {{"steps", 2}}, {}, fresh);
   };
+  // A run that has come to nothing may begin with another.
+  CHECK_NOTHROW(enter({{"lr", 5}}));
   const auto complaint = [](const auto& f) {
     try {
       f();
@@ -278,7 +280,13 @@ TEST_CASE("trainer: another configuration is refused, and what differs is named"
   CHECK(complaint([&] { trainer.resume(); }).ends_with(differs));
   CHECK(complaint([&] { enter(other.options.configuration); }).ends_with(differs));
   CHECK_NOTHROW(enter({{"lr", 1e-2}, {"seed", 7}}));
+  CHECK(io::read_json(name + "/config.json").at("may_change").at("steps") == 2);
+  {
+    const train::RunFolder mine(name, other.options.configuration, {}, {}, true);
+    CHECK(complaint([&] { enter(other.options.configuration, true); }).ends_with("at work"));
+  }
   folder.put("run/mine.txt", "not of the run");
+  folder.put("run/checkpoints/x", "");
   enter(other.options.configuration, true);
   CHECK(!std::filesystem::exists(name + "/checkpoints"));
   CHECK(!std::filesystem::exists(name + "/log.jsonl"));

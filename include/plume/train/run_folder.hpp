@@ -7,8 +7,14 @@
 //   checkpoint.pt     what was learnt, as the reference stores it
 //   report.html
 //
-// A folder belongs to one configuration. Who comes with another one is refused, and told the difference.
+// As soon as it has a checkpoint, a folder belongs to one configuration. Who comes with another one is refused, and told
+// the difference.
 
+#include <fcntl.h>     // open
+#include <sys/file.h>  // flock
+#include <unistd.h>    // close
+
+#include <cerrno>
 #include <filesystem>
 #include <string>
 
@@ -38,42 +44,64 @@ inline void require_same_configuration(const std::string& run, const io::Json& t
     fail<ValueError>("train", cat("the configuration with which ", run, " was begun"), what);
 }
 
+/// Throws ValueError where the folder holds something of a run with another configuration that one could go on from.
+inline void require_same_run(const std::string& run, const io::Json& configuration) {
+  const std::string config = run + "/config.json";
+  if (!std::filesystem::exists(config) || !std::filesystem::exists(run + "/checkpoints")) return;
+  const io::Json then = io::read_json(config);
+  if (!then.is_object() || !then.contains("configuration") || !then["configuration"].is_object())
+    fail<FormatError>(config, "the configuration of a run", "none");
+  require_same_configuration(run, then["configuration"], configuration);
+}
+
+/// While it lives, no other process, and no other of these, works in the folder.
 class RunFolder {
  public:
-  /// Makes the folder, or enters it again with the same `configuration`; throws ValueError where it is another. With
-  /// `fresh` the run that is there is removed first: the files above, and no other.
+  /// Makes the folder, or enters it again with the same `configuration`; throws ValueError where it is another, or
+  /// somebody works in it. With `fresh` the run that is there is removed first: the files above, and no other.
   RunFolder(std::string path, const io::Json& configuration, const io::Json& may_change,
             const io::Json& versions, bool fresh = false)
       : path_(std::move(path)) {
-    namespace fs = std::filesystem;
-    const std::string config = path_ + "/config.json";
-    if (fs::exists(config) && !fresh) {
-      const io::Json then = io::read_json(config);
-      if (!then.is_object() || !then.contains("configuration") ||
-          !then["configuration"].is_object())
-        fail<FormatError>(config, "the configuration of a run", "none");
-      require_same_configuration(path_, then["configuration"], configuration);
+    std::filesystem::create_directories(path_);
+    folder_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_ < 0) plume::detail::fail_file("open", path_);
+    try {
+      enter(configuration, may_change, versions, fresh);
+    } catch (...) {
+      ::close(folder_);
+      throw;
     }
-    if (fresh) {
-      for (const char* name : {"config.json", "log.jsonl", "events", "checkpoints", "checkpoint.pt",
-                               "samples", "report.html"})
-        fs::remove_all(path_ + "/" + name);
-    }
-    fs::create_directories(path_);
-    AtomicFile file(config);
-    const std::string text =
-        io::Json{
-            {"configuration", configuration}, {"may_change", may_change}, {"versions", versions}}
-            .dump(2) +
-        "\n";
-    file.write(text.data(), text.size());
-    file.commit();
   }
+  ~RunFolder() { ::close(folder_); }
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
+  void enter(const io::Json& configuration, const io::Json& may_change, const io::Json& versions,
+             bool fresh) {
+    if (::flock(folder_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) plume::detail::fail_file("lock", path_);
+      fail<ValueError>("train", cat("a run folder of its own, not ", path_),
+                       "one in which another run is at work");
+    }
+    if (fresh) {
+      for (const char* name :
+           {"config.json", "log.jsonl", "events", "checkpoints", "checkpoint.pt", "report.html"})
+        std::filesystem::remove_all(path_ + "/" + name);
+    }
+    require_same_run(path_, configuration);
+    const io::Json config{
+        {"configuration", configuration}, {"may_change", may_change}, {"versions", versions}};
+    const std::string text = config.dump(2) + "\n";
+    AtomicFile file(path_ + "/config.json");
+    file.write(text.data(), text.size());
+    file.commit();
+  }
+
   std::string path_;
+  int folder_ = -1;  ///< held open, and locked
 };
 
 }  // namespace plume::train
