@@ -3,6 +3,7 @@
 #include "evaluate/evaluation.hpp"
 
 #include "commands.hpp"
+#include "evaluate/report.hpp"
 
 using namespace plume;
 
@@ -87,7 +88,13 @@ void evaluate(const Told& told) {
   }
   const EvaluateOptions options = options_of(told);
   check(options);
-  run_evaluation(options);
+  std::vector<eval::Answer> answers = run_evaluation(options);
+  if (options.world == 1) {
+    std::cout << write_reports(options.out, answers, options.shown) << std::flush;
+  } else {
+    std::cerr << "when all " << options.world << " ranks are done: flamingo score " << options.out
+              << '\n';
+  }
 }
 
 }  // namespace

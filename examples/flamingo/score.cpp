@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "evaluate/answers.hpp"
 #include "evaluate/report.hpp"
 
 namespace flamingo {

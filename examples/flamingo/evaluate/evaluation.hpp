@@ -4,10 +4,11 @@
 #include <functional>
 #include <set>
 
+#include "evaluate/answers.hpp"
 #include "evaluate/manifest.hpp"
 #include "evaluate/progress.hpp"
-#include "evaluate/report.hpp"
 #include "plume/eval/feature_cache.hpp"
+#include "plume/eval/scores.hpp"
 #include "plume/eval/vqa_submission.hpp"
 #include "plume/nn/hold_frozen.hpp"
 #include "plume/train/log.hpp"
@@ -29,9 +30,9 @@ inline Benchmarks read_benchmarks(const EvaluateOptions& given) {
 
 class Evaluation {
  public:
-  /// `weights` is a digest of the vision encoder's files.
-  Evaluation(const EvaluateOptions& given, const Benchmarks& data, std::string weights)
-      : given_(given), data_(data), weights_(std::move(weights)) {
+  /// `encoder` says all of the vision encoder, for the features that are kept of it.
+  Evaluation(const EvaluateOptions& given, const Benchmarks& data, std::string encoder)
+      : given_(given), data_(data), encoder_(std::move(encoder)) {
     auto [words, model] = given.model.open<float>();
     if (given.bf16) (void)plume::nn::hold_frozen_in_bf16(*model);
     tokenizer_ = std::make_unique<plume::text::Tokenizer>(std::move(words));
@@ -120,10 +121,9 @@ class Evaluation {
       features = compute();
     } else {
       plume::durable::make_folder(given_.cache);
-      features = eval::cached_features(
-          given_.cache + "/" + what + ".safetensors",
-          eval::feature_key(weights_ + (given_.bf16 ? "in bfloat16" : ""), files),
-          std::ssize(files), compute, [&](const std::string& why) { progress.say(why); });
+      features = eval::cached_features(given_.cache + "/" + what + ".safetensors",
+                                       eval::feature_key(encoder_, files), std::ssize(files),
+                                       compute, [&](const std::string& why) { progress.say(why); });
     }
     plume::Tensor<float> out(plume::Shape{std::ssize(rows), features.size(1)});
     for (plume::index_t i = 0; i < out.size(0); ++i)
@@ -200,7 +200,7 @@ class Evaluation {
 
   const EvaluateOptions& given_;
   const Benchmarks& data_;
-  std::string weights_;
+  std::string encoder_;
   std::unique_ptr<plume::text::Tokenizer> tokenizer_;
   std::unique_ptr<plume::models::Flamingo<float>> model_;
   plume::index_t positions_ = 0;
@@ -208,9 +208,11 @@ class Evaluation {
 
 namespace detail {
 
-/// Of the files of the vision encoder alone.
-inline std::string vision_digest(const Json& manifest) {
+/// What the features of pictures depend on beside the pictures.
+inline std::string encoder_of(const Json& manifest) {
+  const Json& options = manifest.at("options");
   std::string out;
+  for (const char* key : {"clip", "gelu", "bf16"}) out += options.at(key).dump() + "\n";
   for (const auto& [part, digest] : manifest.at("files").items())
     if (part.starts_with("vision")) out += part + " " + digest.get<std::string>() + "\n";
   return out;
@@ -230,8 +232,9 @@ inline void write_submission(const EvaluateOptions& given,
 
 }  // namespace detail
 
-/// Answers what is not answered yet, then scores all. Throws ValueError where the folder holds another evaluation.
-inline void run_evaluation(const EvaluateOptions& given) {
+/// Answers what is not answered yet, into the file of this rank in the folder; gives all answers of the file. Throws
+/// ValueError where the folder holds another evaluation.
+inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
   using plume::io::Json;
   const Benchmarks data = read_benchmarks(given);
   const Json manifest = make_manifest(given, data);
@@ -261,7 +264,7 @@ inline void run_evaluation(const EvaluateOptions& given) {
   };
   {
     plume::train::Log log(file);
-    Evaluation evaluation(given, data, detail::vision_digest(manifest));
+    Evaluation evaluation(given, data, detail::encoder_of(manifest));
     evaluation.run(
         [&](const std::string& name, plume::index_t shots, std::uint32_t seed, std::size_t first,
             std::size_t count) {
@@ -278,14 +281,9 @@ inline void run_evaluation(const EvaluateOptions& given) {
         });
     log.sync();
   }
-  if (given.world > 1) {
-    std::cerr << "when all " << given.world << " ranks are done: flamingo score " << given.out
-              << '\n';
-    return;
-  }
   std::vector<eval::Answer> answers = eval::read_answers(file);
-  std::cout << write_reports(given.out, answers, given.shown) << std::flush;
   if (!given.submission.empty()) detail::write_submission(given, answers);
+  return answers;
 }
 
 /// Repeats an evaluation and compares it with the answers beside its manifest; says how many are equal, and whether
@@ -304,7 +302,7 @@ inline bool replay(const EvaluateOptions& given, const plume::io::Json& manifest
       by_place;
   for (const eval::Answer& a : recorded) by_place[{a.benchmark, a.shots, a.seed, a.place}] = &a;
   std::size_t equal = 0, all = 0;
-  Evaluation evaluation(given, data, detail::vision_digest(now));
+  Evaluation evaluation(given, data, detail::encoder_of(now));
   evaluation.run([](auto&&...) { return true; },
                  [&](const std::vector<eval::Answer>& answers) {
                    for (const eval::Answer& a : answers) {

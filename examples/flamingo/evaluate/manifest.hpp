@@ -40,7 +40,8 @@ inline void add_digests(Json& files, const std::string& part, const std::string&
 inline Json model_digests(const ModelOptions& m) {
   Json files = Json::object();
   if (fs::is_directory(m.model)) {
-    add_digests(files, "model", m.model);
+    for (const char* part : {"flamingo.json", "case.json", "checkpoint.pt"})
+      if (fs::exists(m.model + "/" + part)) add_digests(files, part, m.model + "/" + part);
     for (const char* part : {"vision", "lm", "tokenizer"})
       add_digests(files, part, m.model + "/" + part);
     return files;
