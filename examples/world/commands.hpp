@@ -13,5 +13,6 @@ void add_score(CLI::App& app);
 void add_vision(CLI::App& app);
 void add_language(CLI::App& app);
 void add_model(CLI::App& app);
+void add_report(CLI::App& app);
 
 }  // namespace world

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   world::add_vision(app);
   world::add_language(app);
   world::add_model(app);
+  world::add_report(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

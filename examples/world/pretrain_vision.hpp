@@ -150,9 +150,9 @@ struct Clip : plume::nn::Module {
 inline plume::io::Json pretrain_vision(const std::string& data, const std::string& out,
                                        const VisionOptions& o) {
   const auto words = plume::text::Tokenizer::load(data + "/model/tokenizer");
-  const std::string world = data + "/world.json";
-  const std::string& shards =
-      plume::text::Field(world, plume::io::read_json(world))["pair_shards"].string();
+  const std::string file = data + "/world.json";
+  const plume::io::Json world = plume::io::read_json(file);
+  const std::string shards = plume::text::Field(file, world)["pair_shards"].string();
   const CaptionedPictures pairs = read_pairs(data + "/" + shards, words, o.sizes.image, o.pairs);
   const index_t count = pairs.pictures.size(0);
   if (count < o.batch)
