@@ -108,7 +108,10 @@ std::map<std::string, Tensor<double>> state(const Run& run, const Trainer<double
 void check_same(const std::map<std::string, Tensor<double>>& a,
                 const std::map<std::string, Tensor<double>>& b) {
   REQUIRE(a.size() == b.size());
-  for (const auto& [name, value] : a) CHECK_MESSAGE(same_bits(value, b.at(name)), name);
+  for (const auto& [name, value] : a) {
+    const std::string& key = name;  // clang 14 captures no structured binding
+    CHECK_MESSAGE(same_bits(value, b.at(key)), key);
+  }
 }
 
 /// The steps and gates of a log, without what depends on the clock.

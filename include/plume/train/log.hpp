@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "plume/core/shape.hpp"
 #include "plume/io/file.hpp"
 #include "plume/io/json.hpp"
 
