@@ -14,5 +14,6 @@ void add_vision(CLI::App& app);
 void add_language(CLI::App& app);
 void add_model(CLI::App& app);
 void add_report(CLI::App& app);
+void add_table5(CLI::App& app);
 
 }  // namespace world

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   world::add_language(app);
   world::add_model(app);
   world::add_report(app);
+  world::add_table5(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

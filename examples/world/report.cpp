@@ -192,7 +192,43 @@ void report(const Given& given) {
   }
 }
 
+/// Table 5 of the OpenFlamingo paper in this world: the two embeddings trained, and frozen.
+void table5(const std::string& demo) {
+  plume::report::Table table{{"embeddings", "loss of documents"}, {}};
+  for (const auto& [name, run, kind] :
+       {std::tuple{"trained", "run", "random"}, std::tuple{"frozen", "run-frozen", "frozen"}}) {
+    const plume::train::RunLog log = plume::train::read_log(cat(demo, "/", run, "/log.jsonl"));
+    double loss = std::nan("");
+    for (const plume::train::Curve& curve : log.losses)
+      if (curve.name == "documents") loss = detail::tail_mean(curve.y, 50);
+    std::vector<std::string> row{name, fixed(loss, 3)};
+    for (const auto& [shots, score] :
+         score(demo + "/world", cat(demo, "/", kind, "/predictions.jsonl"))) {
+      const auto column = [&](const char* what, double percent) {
+        if (table.rows.empty()) table.columns.push_back(cat(what, " %, ", shots, " shots"));
+        row.push_back(fixed(percent, 1));
+      };
+      column("content", detail::percent(score.all.content, score.all.captions));
+      column("cloth", detail::percent(score.all.cloth, score.all.captions));
+      column("answers", detail::percent(score.answers.right, score.answers.asked));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  std::cout << as_text(table);
+  plume::report::Page page("Trained against frozen embeddings of <image> and <|endofchunk|>");
+  page.table(table);
+  page.write(demo + "/table5.html");
+}
+
 }  // namespace
+
+void add_table5(CLI::App& app) {
+  auto demo = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand(
+      "table5", "Compare runs of the demo with trained and with frozen embeddings");
+  command->add_option("--demo", *demo, "Folder of the run")->required();
+  command->callback([demo] { table5(*demo); });
+}
 
 void add_report(CLI::App& app) {
   auto given = std::make_shared<Given>();
