@@ -56,7 +56,7 @@ TEST_CASE("context: demonstrations go whole, the first one first, and their pict
 TEST_CASE("context: rows are padded on the left, pictures end in zeros") {
   const fs::path file = "tests/golden/images/files/rgb-61x47.png";
   Context small{{"", {file}}, {7, 8}}, large{{"", {file, file}}, {1, 2, 3, 4, 5}};
-  Pictures pictures(16);
+  KeptPictures<float> pictures(9, [](const PictureFile& f) { return pixels_of(f, 16); });
   const std::vector<Context> both{small, large};
   const ContextBatch<float> batch = batch_of<float>(both, 99, pictures);
   CHECK(batch.text.ids.shape() == Shape{2, 5});
@@ -65,19 +65,20 @@ TEST_CASE("context: rows are padded on the left, pictures end in zeros") {
   CHECK(batch.text.ids(1, 0) == 1);
   CHECK_FALSE(batch.text.mask(0, 2));
   CHECK(batch.text.mask(0, 3));
-  CHECK(batch.images.shape() == Shape{2, 2, 1, 3, 16, 16});
+  CHECK(batch.pictures.shape() == Shape{2, 2, 3, 16, 16});
   double sum = 0;
   for (index_t i = 0; i < 3 * 16 * 16; ++i)
-    sum += std::abs(static_cast<double>(batch.images.select(0, 0).select(0, 1).data()[i]));
+    sum += std::abs(static_cast<double>(batch.pictures.select(0, 0).select(0, 1).data()[i]));
   CHECK(sum == 0);
-  CHECK(batch.images.select(0, 0).select(0, 0).data()[5] ==
-        batch.images.select(0, 1).select(0, 1).data()[5]);
+  CHECK(batch.pictures.select(0, 0).select(0, 0).data()[5] ==
+        batch.pictures.select(0, 1).select(0, 1).data()[5]);
 }
 
 TEST_CASE("context: pictures are kept, and let go of when there are too many") {
-  Pictures pictures(8, 2);
+  KeptPictures<float> pictures(2, [](const PictureFile& f) { return pixels_of(f, 8); });
   const PictureFile a{"tests/golden/images/files/rgb-61x47.png"};
   const Tensor<float> first = pictures(a);
+  CHECK(first.shape() == Shape{3, 8, 8});
   CHECK(pictures(a).data() == first.data());
   // Whatever the mode of the file, a class's picture is RGB before it is resized: another entry.
   CHECK(pictures({a.path, true}).data() != first.data());

@@ -147,6 +147,23 @@ TEST_CASE("generate: a prompt alone gives what it gives in a batch; samples come
   CHECK(generate::generate(*c.model, c.images, c.prompt, o).tokens.size() == 6);
 }
 
+TEST_CASE("generate: images seen before give what they give when they are seen") {
+  const Case c("redpajama-every2");
+  const Var<double> latents = c.model->see(c.images).detach();
+  const generate::Result seen = generate::generate(*c.model, latents, c.prompt, c.options[1]);
+  const generate::Result fresh = generate::generate(*c.model, c.images, c.prompt, c.options[1]);
+  CHECK(seen.tokens == fresh.tokens);
+  for (std::size_t i = 0; i < seen.scores.size(); ++i)
+    CHECK(seen.scores[i] == doctest::Approx(fresh.scores[i]).epsilon(1e-9));
+  const auto names = std::vector<generate::Ids>{{5}, {6, 7}};
+  const Tensor<double> a = generate::classify(*c.model, latents, c.prompt, names).mean;
+  const Tensor<double> b = generate::classify(*c.model, c.images, c.prompt, names).mean;
+  for (index_t i = 0; i < a.numel(); ++i)
+    CHECK(a.data()[i] == doctest::Approx(b.data()[i]).epsilon(1e-9));
+  const Var<double> two(latents.value().slice(0, 0, 2));
+  CHECK_THROWS_AS((void)generate::generate(*c.model, two, c.prompt, c.options[1]), ShapeError);
+}
+
 TEST_CASE("generate: equal images are encoded once") {
   const Tensor<double> x({4, 2}, {1, 2, 3, 4, 1, 2, 3, 5});
   const auto [distinct, place] = generate::detail::distinct_rows(x);

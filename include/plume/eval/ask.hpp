@@ -62,14 +62,20 @@ inline ChosenClass chosen_of(const std::vector<double>& log_probabilities,
 
 }  // namespace detail
 
-/// A model that is asked. Keeps references to the model and the tokenizer.
+/// A model that is asked. Keeps references to the model and the tokenizer. A picture is encoded by itself, once while
+/// it is remembered, so that its numbers depend on nothing else.
 template <Floating T, class... Parts>
 class Asker {
  public:
   using Model = models::VisionLanguageModel<T, Parts...>;
 
-  Asker(const Model& model, const text::Tokenizer& tokenizer, index_t side)
-      : model_(model), tokenizer_(tokenizer), pictures_(side) {}
+  /// Pictures are `side` x `side`; of at most `kept` the latents are remembered.
+  Asker(const Model& model, const text::Tokenizer& tokenizer, index_t side, std::size_t kept = 4096)
+      : model_(model),
+        tokenizer_(tokenizer),
+        seen_(kept, [this, side](const PictureFile& file) { return latents_of(file, side); }) {}
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
 
   /// Answers to the queries at places first .. first + count - 1 of the draw, as one batch. What a batch answers may
   /// depend on its other rows in the last bit, so that who repeats an evaluation keeps its batches.
@@ -101,6 +107,16 @@ class Asker {
     out.image = sample.image.string();
     out.truth = round.data.truth.at(query);
     return out;
+  }
+
+  /// [L, W]
+  Tensor<T> latents_of(const PictureFile& file, index_t side) const {
+    const NoGrad scope;
+    const Var<T> pixels(pixels_of(file, side).template cast<T>().reshape({1, 3, side, side}));
+    const Tensor<T> tokens = (*model_.vision_encoder)(pixels).tokens.value();
+    const Var<T> features(tokens.reshape({1, 1, 1, tokens.size(1), tokens.size(2)}));
+    const Tensor<T> latents = (*model_.perceiver)(features).value();
+    return latents.reshape({latents.size(2), latents.size(3)});
   }
 
   /// The contexts of a batch whose demonstrations stand in the order `order(place)`.
@@ -146,7 +162,7 @@ class Asker {
     const std::vector<Context> asked =
         contexts(round, first, out.size(), options.positions - options.answer.max_new_tokens,
                  options, as_drawn(round));
-    const ContextBatch<T> batch = batch_of<T>(asked, fill(), pictures_);
+    const ContextBatch<T> batch = batch_of<T>(asked, fill(), seen_);
     generate::Options how;
     how.min_new_tokens = options.answer.min_new_tokens;
     how.max_new_tokens = options.answer.max_new_tokens;
@@ -155,7 +171,7 @@ class Asker {
     how.eos = tokenizer_.end_of_chunk().value();
     if (fill() != how.eos) how.suppressed.push_back(fill());
     const generate::Result result =
-        plume::generate::generate(model_, batch.images, batch.text, how);
+        plume::generate::generate(model_, Var<T>(batch.pictures), batch.text, how);
     for (std::size_t i = 0; i < out.size(); ++i) {
       note(round, first + i, asked[i], out[i]);
       out[i].raw = tokenizer_.decode(result.tokens.at(i), {.skip_special_tokens = true});
@@ -183,8 +199,9 @@ class Asker {
       const std::vector<Context> asked =
           contexts(round, first, out.size(), limit, options,
                    [&](std::size_t i) { return orders(i)[static_cast<std::size_t>(k)]; });
-      const ContextBatch<T> batch = batch_of<T>(asked, fill(), pictures_);
-      const auto got = plume::generate::classify(model_, batch.images, batch.text, tokens);
+      const ContextBatch<T> batch = batch_of<T>(asked, fill(), seen_);
+      const auto got =
+          plume::generate::classify(model_, Var<T>(batch.pictures), batch.text, tokens);
       for (std::size_t i = 0; i < out.size(); ++i) {
         const double* const row = got.mean.data() + static_cast<index_t>(i) * std::ssize(names);
         scores[i].emplace_back(row, row + names.size());
@@ -199,7 +216,7 @@ class Asker {
 
   const Model& model_;
   const text::Tokenizer& tokenizer_;
-  Pictures pictures_;
+  KeptPictures<T> seen_;
 };
 
 }  // namespace plume::eval

@@ -1,6 +1,7 @@
 #pragma once
 // From prompts to what a model reads: contexts that fit, batches padded on the left, pictures behind each other.
 
+#include <functional>
 #include <unordered_map>
 
 #include "plume/eval/prompts.hpp"
@@ -48,43 +49,45 @@ Context fitting_context(const text::Tokenizer& tokenizer,
                    tokenizer.encode(question_part(query)).size());
 }
 
-/// Transformed pictures, the most recently used of which are kept.
-class Pictures {
+/// A picture as the vision encoder takes it, [3, side, side]. Throws FormatError, or std::system_error, naming the file.
+inline Tensor<float> pixels_of(const PictureFile& file, index_t side) {
+  const io::Source source = io::Source::file(file.path.string());
+  image::Picture picture = image::decode(source.name, source.bytes);
+  if (file.as_rgb) picture = image::to_rgb(picture);
+  return image::normalize(image::fit(picture, side));
+}
+
+/// What is made of pictures; the most recently used are kept, which spares the work for demonstrations that come again.
+template <Floating T>
+class KeptPictures {
  public:
-  /// Keeps at most `kept` pictures of `side` x `side`.
-  explicit Pictures(index_t side, std::size_t kept = 512) : side_(side), kept_(kept) {}
+  using Make = std::function<Tensor<T>(const PictureFile&)>;
+  /// Keeps at most `kept` of them, at least one.
+  KeptPictures(std::size_t kept, Make make) : kept_(kept), make_(std::move(make)) {}
 
-  [[nodiscard]] index_t side() const noexcept { return side_; }
-
-  /// [3, side, side]. Throws FormatError, or std::system_error, naming the file.
-  Tensor<float> operator()(const PictureFile& file) {
+  const Tensor<T>& operator()(const PictureFile& file) {
     const std::string key = file.path.string() + (file.as_rgb ? "\n" : "");
-    ++clock_;
-    if (const auto found = known_.find(key); found != known_.end()) {
-      found->second.used = clock_;
-      return found->second.pixels;
+    const auto found = known_.find(key);
+    if (found != known_.end()) {
+      found->second.used = ++clock_;
+      return found->second.made;
     }
-    const io::Source source = io::Source::file(file.path.string());
-    image::Picture picture = image::decode(source.name, source.bytes);
-    if (file.as_rgb) picture = image::to_rgb(picture);
-    const Tensor<float> pixels = image::normalize(image::fit(picture, side_));
-    if (known_.size() >= kept_) {
-      const auto oldest = std::min_element(
-          known_.begin(), known_.end(),
-          [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-      known_.erase(oldest);
+    Tensor<T> made = make_(file);
+    if (known_.size() >= kept_ && !known_.empty()) {
+      known_.erase(std::min_element(known_.begin(), known_.end(), [](const auto& a, const auto& b) {
+        return a.second.used < b.second.used;
+      }));
     }
-    known_.emplace(key, Entry{pixels, clock_});
-    return pixels;
+    return known_.emplace(key, Entry{std::move(made), ++clock_}).first->second.made;
   }
 
  private:
   struct Entry {
-    Tensor<float> pixels;
+    Tensor<T> made;
     std::uint64_t used;
   };
-  index_t side_;
   std::size_t kept_;
+  Make make_;
   std::uint64_t clock_ = 0;
   std::unordered_map<std::string, Entry> known_;
 };
@@ -93,24 +96,23 @@ class Pictures {
 template <Floating T>
 struct ContextBatch {
   models::TextInput text;  ///< [B, T], padded on the left
-  Tensor<T>
-      images;  ///< [B, M, 1, 3, S, S]; rows with fewer pictures end in zeros, which no text looks at
+  Tensor<T> pictures;      ///< [B, M, ...]; rows with fewer end in zeros, which no text looks at
 };
 
-/// `pad` fills up the texts; it is masked. Contexts must be at least one, each with a picture.
+/// `pad` fills up the texts; it is masked. Contexts must be at least one, each with a picture; what is made of each
+/// picture has one shape.
 template <Floating T>
-ContextBatch<T> batch_of(std::span<const Context> contexts, std::int64_t pad, Pictures& pictures) {
+ContextBatch<T> batch_of(std::span<const Context> contexts, std::int64_t pad,
+                         KeptPictures<T>& pictures) {
   const auto B = std::ssize(contexts);
   index_t T_longest = 0, M = 0;
   for (const Context& context : contexts) {
     T_longest = std::max<index_t>(T_longest, std::ssize(context.ids));
     M = std::max<index_t>(M, std::ssize(context.prompt.images));
   }
-  const index_t S = pictures.side();
   ContextBatch<T> out;
   out.text.ids = full<std::int64_t>(Shape{B, T_longest}, pad);
   out.text.mask = full<bool>(Shape{B, T_longest}, false);
-  out.images = zeros<T>(Shape{B, M, 1, 3, S, S});
   for (index_t b = 0; b < B; ++b) {
     const Context& context = contexts[static_cast<std::size_t>(b)];
     const index_t start = T_longest - std::ssize(context.ids);
@@ -119,10 +121,14 @@ ContextBatch<T> batch_of(std::span<const Context> contexts, std::int64_t pad, Pi
       out.text.mask(b, t) = true;
     }
     for (index_t m = 0; m < std::ssize(context.prompt.images); ++m) {
-      const Tensor<float> pixels =
+      const Tensor<T>& made =
           pictures({context.prompt.images[static_cast<std::size_t>(m)], context.as_rgb});
-      Tensor<T> place = out.images.select(0, b).select(0, m).select(0, 0);
-      place.copy_from(pixels.cast<T>());
+      if (!out.pictures.defined()) {
+        Dims sizes{B, M};
+        for (const index_t size : made.shape()) sizes.push_back(size);
+        out.pictures = zeros<T>(Shape(sizes));
+      }
+      out.pictures.select(0, b).select(0, m).copy_from(made);
     }
   }
   return out;

@@ -23,14 +23,13 @@ Tensor<float> picture_features(const models::ClipVision<T>& encoder,
   if (batch < 1) fail<ValueError>("picture_features", "a batch of at least 1", batch);
   const index_t S = encoder.sizes.image, N = std::ssize(files);
   Tensor<float> out(Shape{N, encoder.sizes.embed});
-  Pictures pictures(S, 1);
   const NoGrad scope;
   for (index_t first = 0; first < N; first += batch) {
     const index_t n = std::min(batch, N - first);
     Tensor<T> pixels(Shape{n, 3, S, S});
     for (index_t i = 0; i < n; ++i) {
       Tensor<T> place = pixels.select(0, i);
-      place.copy_from(pictures(files[static_cast<std::size_t>(first + i)]).template cast<T>());
+      place.copy_from(pixels_of(files[static_cast<std::size_t>(first + i)], S).template cast<T>());
     }
     const Tensor<T> pooled = encoder(Var<T>(pixels)).pooled.value();
     out.slice(0, first, first + n).copy_from(pooled.template cast<float>());

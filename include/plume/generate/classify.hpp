@@ -16,9 +16,10 @@ struct ClassScores {
   Tensor<double> mean, total;  ///< [B, names]
 };
 
-/// images [B, M, F, 3, S, S]; prompt [B, T], padded on the left; names: tokens of each.
-template <Floating T, class... Parts>
-ClassScores classify(const models::VisionLanguageModel<T, Parts...>& model, const Tensor<T>& images,
+/// `images` [B, M, F, 3, S, S], or latents [B, M, L, W] of images seen before, a Var; prompt [B, T], padded on the left;
+/// names: tokens of each.
+template <Floating T, class... Parts, class Images>
+ClassScores classify(const models::VisionLanguageModel<T, Parts...>& model, const Images& images,
                      const models::TextInput& prompt, const std::vector<Ids>& names) {
   Session<T, Parts...> session(model, images, prompt);
   std::vector<double> first = session.start();

@@ -5,10 +5,11 @@
 
 namespace plume::generate {
 
-/// images [B, M, F, 3, S, S]; prompt [B, T], padded on the left; M as many as the prompt with most images has,
-/// the others' filled up behind. Besides `suppressed` the model's <image> is never chosen.
-template <Floating T, class... Parts>
-Result generate(const models::VisionLanguageModel<T, Parts...>& model, const Tensor<T>& images,
+/// `images` [B, M, F, 3, S, S], or the latents [B, M, L, W] of images seen before, a Var; prompt [B, T], padded on the
+/// left; M as many as the prompt with most images has, the others' filled up behind. Besides `suppressed` the model's
+/// <image> is never chosen.
+template <Floating T, class... Parts, class Images>
+Result generate(const models::VisionLanguageModel<T, Parts...>& model, const Images& images,
                 const models::TextInput& prompt, const Options& options,
                 const OnToken& on_token = {}) {
   check(options);

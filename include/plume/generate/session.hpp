@@ -74,16 +74,19 @@ class Session : public Reader {
 
   /// Keeps a reference to the model. Images that no <image> speaks of are not attended to.
   Session(const Model& model, const Tensor<T>& images, const models::TextInput& prompt)
-      : model_(model), prompt_(prompt), rows_(prompt.ids.defined() ? prompt.ids.size(0) : 0) {
-    check_prompt(prompt);
+      : Session(model, prompt) {
     if (images.rank() != 6 || images.size(0) != rows_)
       fail<ShapeError>("generate", cat("images [", rows_, ", M, F, 3, S, S]"), images.shape());
     const NoGrad scope;
     media_ = model_.prepare(encode(images));
-    const Tensor<std::int64_t> times = nn::text_times(prompt.ids, model_.plan.image_token);
-    for (index_t b = 0; b < rows_; ++b)
-      last_times_.push_back(times.data()[(b + 1) * prompt.ids.size(1) - 1]);
-    for (index_t b = 0; prompt.mask.defined() && b < rows_; ++b) padded_ |= !prompt.mask(b, 0);
+  }
+  /// The same with images that were seen before: `latents` [B, M, L, W] of `model.see`.
+  Session(const Model& model, const Var<T>& latents, const models::TextInput& prompt)
+      : Session(model, prompt) {
+    if (latents.rank() != 4 || latents.size(0) != rows_)
+      fail<ShapeError>("generate", cat("latents [", rows_, ", M, L, W]"), latents.shape());
+    const NoGrad scope;
+    media_ = model_.prepare(latents);
   }
 
   std::vector<double> start() override {
@@ -117,6 +120,15 @@ class Session : public Reader {
   }
 
  private:
+  Session(const Model& model, const models::TextInput& prompt)
+      : model_(model), prompt_(prompt), rows_(prompt.ids.defined() ? prompt.ids.size(0) : 0) {
+    check_prompt(prompt);
+    const Tensor<std::int64_t> times = nn::text_times(prompt.ids, model_.plan.image_token);
+    for (index_t b = 0; b < rows_; ++b)
+      last_times_.push_back(times.data()[(b + 1) * prompt.ids.size(1) - 1]);
+    for (index_t b = 0; prompt.mask.defined() && b < rows_; ++b) padded_ |= !prompt.mask(b, 0);
+  }
+
   Var<T> encode(const Tensor<T>& images) const {
     const index_t B = images.size(0), M = images.size(1), F = images.size(2);
     const Dims picture{images.size(3), images.size(4), images.size(5)};
