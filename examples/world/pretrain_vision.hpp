@@ -162,6 +162,10 @@ inline plume::io::Json pretrain_vision(const std::string& data, const std::strin
   for (const auto& caption : pairs.captions) longest = std::max(longest, std::ssize(caption));
   Clip clip(o, words.size(), longest);
   plume::nn::initialize(clip, o.seed);
+  // As strong as what is in a patch: a resampler knows the places of patches from nothing else.
+  plume::Generator random(o.seed);
+  clip.visual.positional_embedding.set_value(
+      plume::normal<float>(clip.visual.positional_embedding.shape(), random, 0, 0.5));
   clip.logit_scale.set_value(plume::full<float>({1}, static_cast<float>(std::log(1 / 0.07))));
 
   Batches batches(pairs.captions, o.seed);
