@@ -12,7 +12,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "bench/workloads/small_flamingo.hpp"
+#include "bench/workloads/small_training.hpp"
 #include "plume/core/parallel.hpp"
 #include "plume/io/json.hpp"
 #include "plume/io/safetensors.hpp"
@@ -22,8 +22,6 @@ using namespace plume;
 
 namespace {
 
-constexpr std::int64_t end_of_chunk = bench::small_image_token - 1;
-
 /// A field of /proc/self/status in bytes, 0 where there is none.
 std::size_t process_bytes(const std::string& field) {
   std::ifstream status("/proc/self/status");
@@ -31,35 +29,6 @@ std::size_t process_bytes(const std::string& field) {
     if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
   }
   return 0;
-}
-
-/// Images of noise; random tokens, each image's share of which begins with <image> and ends with <|endofchunk|>.
-train::Batch<float> random_batch(index_t T, index_t M) {
-  constexpr index_t B = 2;
-  Generator generator(7);
-  train::Batch<float> out;
-  out.images = normal<float>(Shape{B, M, 1, 3, 224, 224}, generator);
-  const Tensor<float> u = uniform<float>(Shape{B, T}, generator, 0, 50000);
-  out.text.ids = u.cast<std::int64_t>();
-  out.labels = out.text.ids.clone();
-  const index_t share = T / M;
-  for (index_t b = 0; b < B; ++b) {
-    for (index_t m = 0; m < M; ++m) {
-      out.text.ids(b, m * share) = bench::small_image_token;
-      out.labels(b, m * share) = -100;
-      out.text.ids(b, (m + 1) * share - 1) = end_of_chunk;
-      out.labels(b, (m + 1) * share - 1) = end_of_chunk;
-    }
-  }
-  return out;
-}
-
-/// Blocks whose gates are 0 would be left out of the gradient.
-void open_gates(const nn::Module& model) {
-  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
-    if (key.ends_with("_gate"))
-      static_cast<nn::Parameter<float>&>(p).set_value(full<float>({1}, 0.3F));
-  });
 }
 
 void write(const std::string& path, const models::Flamingo<float>& model,
@@ -85,14 +54,10 @@ int main(int argc, char** argv) {
   try {
     set_thread_count(std::stoi(argv[4]));
     const std::size_t before = process_bytes("VmRSS");
-    const auto model = bench::small_flamingo();
-    open_gates(*model);
-    model->lang_encoder->tokens().train_rows({bench::small_image_token, end_of_chunk});
-    const train::Batch<float> batch = random_batch(std::stol(argv[1]), std::stol(argv[2]));
+    const auto model = bench::small_flamingo_to_train();
+    const train::Batch<float> batch = bench::random_batch(std::stol(argv[1]), std::stol(argv[2]));
     write(argv[3], *model, batch);
-    train::Recipe recipe;
-    recipe.schedule = Schedule::constant(0);
-    train::Stepper<float> stepper(*model, recipe);
+    train::Stepper<float> stepper(*model, bench::recipe_without_warmup());
     std::cout << io::Json{{"ready", true}}.dump() << std::endl;
     for (std::string line; std::getline(std::cin, line);) {
       if (line == "memory") {
