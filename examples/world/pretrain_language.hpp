@@ -16,9 +16,9 @@
 namespace world {
 
 struct LanguageOptions {
-  Course course{.steps = 700};
+  Course course{.steps = 1200};
   index_t width = 96, layers = 4, heads = 4;
-  index_t batch = 16, length = 128;  ///< rows, and tokens of a row
+  index_t batch = 8, length = 256;  ///< rows, and tokens of a row
   std::uint64_t seed = 1;
 };
 

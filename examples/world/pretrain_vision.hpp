@@ -5,7 +5,8 @@
 //   a = normalized pooled features of the pictures [N, E]    b = those of the captions [N, E]
 //   loss = (cross_entropy(s a b^T, 0 .. N - 1) + cross_entropy(s b a^T, 0 .. N - 1)) / 2,  s = exp(logit_scale)
 //
-// The text tower is an OPT, averaged over a caption's tokens. Only the visual part is of use to a Flamingo; the file
+// The same holds for the mean of the patches, so that they too come to tell what there is to see: a Flamingo reads
+// them, and not the class token. The text tower is an OPT, averaged over a caption's tokens. Only the visual part is of use to a Flamingo; the file
 // holds both, as open_clip's do.
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "plume/models/opt.hpp"
 #include "plume/ops/cross_entropy.hpp"
 #include "plume/ops/exp.hpp"
+#include "plume/ops/mean.hpp"
 #include "plume/ops/rms_norm.hpp"
 #include "plume/ops/scale.hpp"
 #include "plume/ops/sum.hpp"
@@ -26,10 +28,10 @@
 namespace world {
 
 struct VisionOptions {
-  Course course{.steps = 900, .learning_rate = 2e-3};
+  Course course{.steps = 600, .learning_rate = 2e-3};
   plume::models::ClipVisionSizes sizes{48, 8, 96, 4, 32, 64, 4, plume::models::Activation::gelu};
   index_t text_width = 64, text_layers = 1;
-  index_t batch = 64, pairs = 10'000;  ///< pairs: at most so many are read
+  index_t batch = 128, pairs = 10'000;  ///< pairs: at most so many are read
   std::uint64_t seed = 1;
 };
 
@@ -136,12 +138,20 @@ struct Clip : plume::nn::Module {
     const auto mean = sum(mul(text.final_norm(x), plume::constant(weights)), {1});
     return matmul(mean, text_projection());
   }
-  [[nodiscard]] plume::Var<float> similarities(const plume::Tensor<float>& pictures,
-                                               const plume::Tensor<std::int64_t>& ids,
-                                               const plume::Tensor<float>& weights) const {
-    const plume::Var<float> a = normalized(visual(plume::Var<float>(pictures)).pooled);
-    const plume::Var<float> b = normalized(read(ids, weights));
-    return mul(matmul(a, permute(b, {1, 0})), exp(logit_scale()));
+  /// Cross-entropy of which caption belongs to a picture, and which picture to a caption: by the class token, and by
+  /// the mean of the patches, which are what a Flamingo reads.
+  [[nodiscard]] plume::Var<float> loss(const plume::Tensor<float>& pictures,
+                                       const plume::Tensor<std::int64_t>& ids,
+                                       const plume::Tensor<float>& weights) const {
+    const auto own = plume::arange<std::int64_t>(ids.size(0));
+    const plume::Var<float> b = permute(normalized(read(ids, weights)), {1, 0});
+    const auto of = [&](const plume::Var<float>& features) {
+      const auto s = mul(matmul(normalized(features), b), exp(logit_scale()));
+      return add(cross_entropy(s, own), cross_entropy(permute(s, {1, 0}), own));
+    };
+    const auto seen = visual(plume::Var<float>(pictures));
+    const auto patches = matmul(visual.ln_post(mean(seen.tokens, {1})), visual.proj());
+    return scale(add(of(seen.pooled), of(patches)), 0.25);
   }
 };
 
@@ -169,7 +179,6 @@ inline plume::io::Json pretrain_vision(const std::string& data, const std::strin
   clip.logit_scale.set_value(plume::full<float>({1}, static_cast<float>(std::log(1 / 0.07))));
 
   Batches batches(pairs.captions, o.seed);
-  const plume::Tensor<std::int64_t> own = plume::arange<std::int64_t>(o.batch);
   const double loss = pretrain(clip, o.course, out + "/log.jsonl", [&](index_t) {
     plume::Tensor<float> pictures(plume::Shape{o.batch, 3, o.sizes.image, o.sizes.image});
     auto ids = plume::zeros<std::int64_t>({o.batch, longest});
@@ -184,8 +193,7 @@ inline plume::io::Json pretrain_vision(const std::string& data, const std::strin
         weights(b, t, 0) = 1 / static_cast<float>(caption.size());
       }
     }
-    const plume::Var<float> s = clip.similarities(pictures, ids, weights);
-    return scale(add(cross_entropy(s, own), cross_entropy(permute(s, {1, 0}), own)), 0.5);
+    return clip.loss(pictures, ids, weights);
   });
   save_weights(clip, out + "/open_clip_model.safetensors");
   const auto& v = o.sizes;
