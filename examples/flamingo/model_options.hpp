@@ -46,11 +46,24 @@ struct ModelOptions {
                        "--clip: OpenFlamingo-9B-vitl-mpt7b, ...");
   }
 
-  /// The tokenizer, and the model it belongs to. A folder without a checkpoint.pt is refused, unless it is to be
-  /// trained: then what trains is initialised.
-  template <plume::Floating T>
-  std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open(
-      const std::optional<Beginning>& training = {}) const {
+  /// What a model is opened from.
+  struct Parts {
+    plume::text::Tokenizer words;
+    plume::models::FlamingoFiles files;
+    plume::models::FlamingoSizes sizes;
+
+    /// Without values; no weights are read.
+    [[nodiscard]] std::unique_ptr<plume::models::Flamingo<float>> shape() const {
+      auto out = plume::models::shape_flamingo<float>(files, sizes);
+      if (sizes.train_embeddings)
+        out->lang_encoder->tokens().train_rows({sizes.image_token, sizes.endofchunk_token});
+      return out;
+    }
+  };
+
+  /// A folder without a checkpoint.pt is refused when it is opened, unless it is to be trained: then what trains is
+  /// initialised.
+  [[nodiscard]] Parts parts(const std::optional<Beginning>& training = {}) const {
     namespace models = plume::models;
     if (!std::filesystem::is_directory(model)) {
       if (!model.empty()) (void)plume::models::released_model(model);
@@ -58,8 +71,8 @@ struct ModelOptions {
       require("--lm", files.language);
       plume::text::Tokenizer words =
           plume::text::Tokenizer::load(tokenizer.empty() ? files.language : tokenizer);
-      auto built = models::open_flamingo<T>(files, begun(sizes(words), training));
-      return {std::move(words), std::move(built)};
+      models::FlamingoSizes said = begun(sizes(words), training);
+      return {std::move(words), files, said};
     }
     for (const char* name : {"/flamingo.json", "/case.json"}) {
       const std::string file = model + name;
@@ -68,11 +81,19 @@ struct ModelOptions {
       if (training && !std::filesystem::exists(below.checkpoint)) below.checkpoint.clear();
       if (!files.checkpoint.empty()) below.checkpoint = files.checkpoint;
       const auto said = models::flamingo_sizes(file, plume::io::read_json(file));
-      return {plume::text::Tokenizer::load(model + "/tokenizer"),
-              models::open_flamingo<T>(below, begun(said, training))};
+      return {plume::text::Tokenizer::load(model + "/tokenizer"), below, begun(said, training)};
     }
     plume::fail<plume::FormatError>(model, "the sizes of the model in flamingo.json",
                                     "no such file");
+  }
+
+  /// The tokenizer, and the model it belongs to.
+  template <plume::Floating T>
+  std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open(
+      const std::optional<Beginning>& training = {}) const {
+    Parts from = parts(training);
+    auto built = plume::models::open_flamingo<T>(from.files, from.sizes);
+    return {std::move(from.words), std::move(built)};
   }
 
  private:

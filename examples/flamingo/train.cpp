@@ -12,9 +12,10 @@
 #include "plume/data/shard_list.hpp"
 #include "plume/generate/generate.hpp"
 #include "plume/nn/hold_frozen.hpp"
-#include "plume/train/memory_plan.hpp"
 #include "plume/train/report.hpp"
+#include "plume/train/torch_checkpoint.hpp"
 #include "plume/train/trainer.hpp"
+#include "train_memory.hpp"
 
 namespace flamingo {
 
@@ -71,7 +72,7 @@ struct TrainOptions {
   std::size_t threads = 2, shuffle = 1000;
   double most_damage = data::LossLimits{}.most_damage;
   bool freeze_embeddings = false, fresh = false, no_flip = false;
-  std::string run = "out/run", exported, prompt = "<image>";
+  std::string run = "out/run", exported, torch_from, torch_to, prompt = "<image>";
   std::vector<std::string> samples;
 };
 
@@ -79,6 +80,7 @@ struct TrainOptions {
 io::Json configuration_of(const TrainOptions& given) {
   io::Json out = given.told.configuration();
   if (given.schedule != "constant") out["steps"] = given.steps;  // where its curve ends
+  if (!given.torch_from.empty()) out["from-torch"] = given.torch_from;
   const ModelOptions& m = given.model;
   out.update({{"model", m.model},
               {"vision", m.files.vision},
@@ -121,29 +123,30 @@ train::Recipe recipe_of(const TrainOptions& given) {
   return out;
 }
 
-/// How the model computes, apart from its weights.
-void apply_dials(const TrainOptions& given, models::Flamingo<float>& model) {
-  using models::Recompute;
-  for (const Recompute dial : {Recompute::none, Recompute::blocks, Recompute::layers})
-    if (given.recompute == name(dial)) model.plan.recompute = dial;
-  if (given.precision == "amp_bf16") (void)nn::hold_frozen_in_bf16(model);
+index_t pairs_of_a_batch(const TrainOptions& given) {
+  return given.batch_pairs > 0 ? given.batch_pairs : 2 * given.batch_documents;
 }
 
-/// "3.2 GiB": what a step takes at its peak.
-std::string planned_memory(models::Flamingo<float>& model, const train::Recipe& recipe,
-                           const train::TrainerOptions& options, const TrainOptions& given) {
-  train::StepShape shape;
-  const auto stream = [](const train::StreamOptions& s, std::size_t tokens) {
-    return train::StreamShape{s.loader != nullptr ? s.batch : 0, static_cast<index_t>(tokens),
-                              s.slots};
-  };
-  shape.pairs = stream(options.pairs, given.pair.max_tokens);
-  shape.documents = stream(options.documents, given.document.max_tokens);
-  shape.micro_batches = recipe.micro_batches;
-  shape.precision = recipe.precision;
-  shape.recompute = model.plan.recompute;
-  shape.bf16_frozen = recipe.precision != Precision::fp32;
-  return nn::detail::size_text(train::memory_plan<float>(model, shape).peak);
+models::Recompute recompute_of(const TrainOptions& given) {
+  using models::Recompute;
+  for (const Recompute dial : {Recompute::blocks, Recompute::layers})
+    if (given.recompute == name(dial)) return dial;
+  return Recompute::none;
+}
+
+/// One step, as the memory plan wants it told.
+train::StepShape step_shape_of(const TrainOptions& given, const train::Recipe& recipe) {
+  train::StepShape out;
+  if (!given.pairs.empty())
+    out.pairs = {pairs_of_a_batch(given), static_cast<index_t>(given.pair.max_tokens), 1};
+  if (!given.documents.empty())
+    out.documents = {given.batch_documents, static_cast<index_t>(given.document.max_tokens),
+                     static_cast<index_t>(given.document.max_images)};
+  out.micro_batches = recipe.micro_batches;
+  out.precision = recipe.precision;
+  out.recompute = recompute_of(given);
+  out.bf16_frozen = recipe.precision != Precision::fp32;
+  return out;
 }
 
 /// Whether tokens attend to pictures other than the last, so that even those without a token matter.
@@ -189,9 +192,13 @@ void run(const TrainOptions& given) {
 
   if (!given.fresh) train::require_same_run(given.run, configuration_of(given));
 
-  const auto [words, model] =
-      given.model.open<float>(Beginning{given.seed, given.freeze_embeddings});
-  apply_dials(given, *model);
+  const ModelOptions::Parts parts =
+      given.model.parts(Beginning{given.seed, given.freeze_embeddings});
+  tell_memory(std::cerr, *parts.shape(), step_shape_of(given, recipe));
+  const text::Tokenizer& words = parts.words;
+  const auto model = models::open_flamingo<float>(parts.files, parts.sizes);
+  model->plan.recompute = recompute_of(given);
+  if (given.precision == "amp_bf16") (void)nn::hold_frozen_in_bf16(*model);
   train::TrainerOptions options = given.trainer;
   options.configuration = configuration_of(given);
   const train::RunFolder folder(given.run, options.configuration, given.told.may_change(),
@@ -202,7 +209,7 @@ void run(const TrainOptions& given) {
   options.every_slot = attends_to_all(*model);
   options.documents.batch = given.batch_documents;
   options.documents.slots = static_cast<index_t>(given.document.max_images);
-  options.pairs.batch = given.batch_pairs > 0 ? given.batch_pairs : 2 * given.batch_documents;
+  options.pairs.batch = pairs_of_a_batch(given);
 
   data::LoaderOptions loading{.threads = given.threads,
                               .image_size = model->vision_encoder->sizes.image};
@@ -217,16 +224,21 @@ void run(const TrainOptions& given) {
   train::Progress progress(std::cerr, isatty(STDERR_FILENO) != 0);
   options.progress = &progress;
 
-  const std::string planned = planned_memory(*model, recipe, options, given);
   train::Trainer<float> trainer(*model, recipe, options);
   const bool resumed = trainer.resume();
+  if (!resumed && !given.torch_from.empty()) {
+    const train::TorchRun from = train::import_torch(given.torch_from, *model, trainer.stepper());
+    for (const std::string& what : from.differences)
+      progress.say(cat(given.torch_from, ": ", what));
+    progress.say(cat(given.torch_from, ": from step ", from.step, ", epoch ", from.epoch));
+  }
   index_t trained = 0;
   for (const auto* p : nn::trainable_parameters<float>(*model)) trained += p->shape().numel();
   std::cerr << given.run << ": "
             << (resumed ? cat("goes on after step ", trainer.stepper().step(), " of ")
                         : std::string("begins, "))
             << given.steps << " steps; " << trained << " of " << nn::parameter_count(*model)
-            << " parameters train; a step takes up to " << planned << '\n';
+            << " parameters train\n";
   {
     const train::Interrupt interrupt;
     if (trainer.run() == train::End::interrupted) {
@@ -240,6 +252,8 @@ void run(const TrainOptions& given) {
   const std::string checkpoint = given.run + "/checkpoint.pt";
   models::save_checkpoint<float>(*model, checkpoint);
   if (!given.exported.empty()) models::save_checkpoint<float>(*model, given.exported);
+  if (!given.torch_to.empty())
+    train::export_torch<float>(*model, trainer.stepper(), given.torch_to);
   train::write_report(given.run);
   progress.say(cat(given.steps, " steps taken: ", checkpoint, ", ", given.run, "/report.html"));
 }
@@ -315,6 +329,10 @@ void add_train(CLI::App& app) {
       ->capture_default_str();
   c.add_flag("--fresh", o.fresh, "Remove the run of that folder first");
   told.add_free(c, "--export", o.exported, "Where else checkpoint.pt is written at the end");
+  c.add_option("--from-torch", o.torch_from,
+               "A training checkpoint of PyTorch, of which the run takes weights, moments and step")
+      ->excludes("--from");
+  told.add_free(c, "--export-torch", o.torch_to, "Where such a checkpoint is written at the end");
   told.add_free(c, "--sample", o.samples, "Pictures that are described at the end");
   told.add_free(c, "--sample-prompt", o.prompt, "What is continued for each");
   app.set_config("--config", "", "Options from a file: [train], then lines like lr = 1e-4");

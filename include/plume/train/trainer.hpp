@@ -143,6 +143,8 @@ class Trainer {
   }
 
   [[nodiscard]] const Stepper<T, Model>& stepper() const noexcept { return stepper_; }
+  /// For import_torch, before a run that did not resume.
+  [[nodiscard]] Stepper<T, Model>& stepper() noexcept { return stepper_; }
   /// Writes a line to the log, with the step and the time.
   void write(const char* event, io::Json line) {
     line["event"] = event;
