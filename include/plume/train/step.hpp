@@ -90,7 +90,7 @@ class Stepper {
       fail<ShapeError>("train", cat("labels ", batch.text.ids.shape()), batch.labels.shape());
     const auto begin = Clock::now();
     const PrecisionScope scope(recipe_.precision);
-    const Var<T> loss = models::next_token_loss(model_(batch.images, batch.text), batch.labels);
+    const Var<T> loss = model_.loss(batch.images, batch.text, batch.labels);
     const auto value = static_cast<double>(loss.value().item());
     const auto middle = Clock::now();
     seconds_.forward += seconds(begin, middle);
