@@ -41,4 +41,17 @@ TEST_CASE("jpeg: a table of more codes than there are bytes is refused, wherever
   CHECK_THROWS_AS(image::detail::check_jpeg_tables("x", late), FormatError);
 }
 
+TEST_CASE("jpeg: a scan whose tables no segment made is refused") {
+  const std::vector<std::byte> file = bytes_of("tests/golden/images/files/q90-420.jpg");
+  int tables = 0;
+  for (std::size_t at = 2; at + 20 < file.size(); ++at) {
+    if (file[at] != std::byte{0xff} || file[at + 1] != std::byte{0xc4}) continue;
+    ++tables;
+    std::vector<std::byte> without = file;
+    without[at + 1] = std::byte{0xe1};  // a segment for applications in its place
+    CHECK_THROWS_AS(image::detail::check_jpeg_tables("x", without), FormatError);
+  }
+  CHECK(tables >= 1);
+}
+
 }  // namespace
