@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "plume/core/dtype.hpp"
 #include "plume/io/json.hpp"
 #include "plume/io/sha256.hpp"
 
