@@ -8,7 +8,9 @@
 #include <chrono>
 #include <iostream>
 
-#include "plume/train/progress.hpp"
+#include "plume/core/shape.hpp"
+#include "plume/report/format.hpp"
+#include "plume/report/status_line.hpp"
 
 namespace flamingo {
 
@@ -16,9 +18,6 @@ class EvaluationProgress {
  public:
   /// `all` is the work of all rounds, in any unit.
   explicit EvaluationProgress(double all) : left_(all) {}
-  ~EvaluationProgress() { end_line(); }
-  EvaluationProgress(const EvaluationProgress&) = delete;
-  EvaluationProgress& operator=(const EvaluationProgress&) = delete;
 
   /// What need not be done.
   void skip(double work) { left_ -= work; }
@@ -29,18 +28,15 @@ class EvaluationProgress {
     left_ -= work;
     queries_ += static_cast<double>(queries);
     show(plume::cat(round, ": ", done, "/", of, " queries, ",
-                    plume::train::fixed(queries_ / seconds(), 1), "/s, ",
-                    plume::train::duration(seconds() * left_ / work_), " left"),
+                    plume::report::fixed(queries_ / seconds(), 1), "/s, ",
+                    plume::report::duration(seconds() * left_ / work_), " left"),
          done == of);
   }
   void pictures(const std::string& what, plume::index_t done, plume::index_t of) {
     show(plume::cat("features of ", what, ": ", done, "/", of, " pictures"), done == of);
   }
   /// A line of its own, which stays.
-  void say(const std::string& text) {
-    end_line();
-    std::cerr << text << std::endl;
-  }
+  void say(const std::string& text) { line_.say(text); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -48,24 +44,12 @@ class EvaluationProgress {
     return std::max(1e-9, std::chrono::duration<double>(Clock::now() - start_).count());
   }
   void show(const std::string& line, bool last) {
-    const double now = seconds();
-    if (!last && now - shown_ < (terminal_ ? 0.1 : 10)) return;
-    shown_ = now;
-    if (terminal_) {
-      std::cerr << '\r' << line << "\x1b[K" << std::flush;
-      open_ = true;
-    } else {
-      std::cerr << line << std::endl;
-    }
-  }
-  void end_line() {
-    if (open_) std::cerr << std::endl;
-    open_ = false;
+    if (line_.due(last)) line_.show(line);
   }
 
   Clock::time_point start_ = Clock::now();
-  bool terminal_ = isatty(2) == 1, open_ = false;
-  double left_, work_ = 0, queries_ = 0, shown_ = -1e9;
+  plume::report::StatusLine line_{std::cerr, isatty(STDERR_FILENO) == 1};
+  double left_, work_ = 0, queries_ = 0;
 };
 
 }  // namespace flamingo

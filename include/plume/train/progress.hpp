@@ -1,10 +1,8 @@
 #pragma once
-// The one line that says how training goes. On a terminal it is written over itself; elsewhere a new line comes every
-// so often.
+// The one line that says how training goes (report/status_line.hpp).
 //
 //   step 120/1000  pairs 3.213  documents 2.871  1234 tokens/s  56 images/s  data 3%  4 min 10 s left
 
-#include <chrono>
 #include <cmath>
 #include <optional>
 #include <ostream>
@@ -12,6 +10,7 @@
 
 #include "plume/core/shape.hpp"
 #include "plume/report/format.hpp"
+#include "plume/report/status_line.hpp"
 
 namespace plume::train {
 
@@ -28,10 +27,7 @@ class Progress {
   };
 
   Progress(std::ostream& out, bool terminal, double seconds_between_lines = 10)
-      : out_(out), terminal_(terminal), between_(terminal ? 0.1 : seconds_between_lines) {}
-  ~Progress() { end_line(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+      : line_(out, terminal, seconds_between_lines) {}
 
   void show(const Step& s) {
     const auto mix = [](double& mean, double value) {
@@ -44,41 +40,20 @@ class Progress {
     mix(images_, s.images);
     mix(seconds_, s.seconds);
     mix(data_, s.data_seconds);
-    const auto now = Clock::now();
-    const bool last = s.step >= s.steps;
-    if (shown_ && !last && std::chrono::duration<double>(now - *shown_).count() < between_) return;
-    shown_ = now;
+    if (!line_.due(s.step >= s.steps)) return;
     std::string line = cat("step ", s.step, "/", s.steps);
     if (s.pairs) line += "  pairs " + fixed(pairs_, 3);
     if (s.documents) line += "  documents " + fixed(documents_, 3);
     line += cat("  ", fixed(tokens_ / seconds_, 0), " tokens/s  ", fixed(images_ / seconds_, 1),
                 " images/s  data ", fixed(100 * data_ / seconds_, 0), "%  ",
                 duration(seconds_ * static_cast<double>(s.steps - s.step)), " left");
-    if (terminal_) {
-      out_ << '\r' << line << "\x1b[K" << std::flush;
-      open_ = true;
-    } else {
-      out_ << line << std::endl;
-    }
+    line_.show(line);
   }
   /// A line of its own, which stays.
-  void say(const std::string& text) {
-    end_line();
-    out_ << text << std::endl;
-  }
+  void say(const std::string& text) { line_.say(text); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  void end_line() {
-    if (open_) out_ << std::endl;
-    open_ = false;
-  }
-
-  std::ostream& out_;
-  bool terminal_;
-  double between_;
-  bool open_ = false;  ///< the cursor stands behind a line
-  std::optional<Clock::time_point> shown_{};
+  report::StatusLine line_;
   // Means over the last ten steps or so.
   double pairs_ = std::nan(""), documents_ = std::nan(""), tokens_ = std::nan("");
   double images_ = std::nan(""), seconds_ = std::nan(""), data_ = std::nan("");
