@@ -7,6 +7,7 @@
 #include "model_options.hpp"
 #include "pictures.hpp"
 #include "plume/generate/generate.hpp"
+#include "plume/generate/prompt.hpp"
 #include "plume/io/json.hpp"
 #include "plume/nn/hold_frozen.hpp"
 
@@ -97,13 +98,8 @@ void caption(const CaptionOptions& given) {
   const auto [words, model] = given.model.open<float>();
   if (given.bf16) (void)nn::hold_frozen_in_bf16(*model);
   generate::Options options = given.generation;
-  options.eos = words.end_of_chunk().value();
-  options.suppressed = {words.image().value()};
-  if (words.pad() && *words.pad() != options.eos) options.suppressed.push_back(*words.pad());
-
-  const text::Ids ids = words.encode(context + given.prompt);
-  models::TextInput prompt{Tensor<std::int64_t>(Shape{1, static_cast<index_t>(ids.size())})};
-  std::copy(ids.begin(), ids.end(), prompt.ids.data());
+  generate::end_with_chunk(options, words);
+  const models::TextInput prompt = generate::prompt_of(words.encode(context + given.prompt));
   const bool streams = options.num_beams == 1 && options.num_return_sequences == 1 && !given.json;
   for (std::size_t first = 0; first < given.images.size(); first += pictures) {
     std::vector<std::string> files = seen;

@@ -11,6 +11,7 @@
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
 #include "plume/generate/generate.hpp"
+#include "plume/generate/prompt.hpp"
 #include "plume/nn/hold_frozen.hpp"
 #include "plume/train/report.hpp"
 #include "plume/train/torch_checkpoint.hpp"
@@ -163,12 +164,8 @@ template <class Trainer>
 void show_samples(const TrainOptions& given, const text::Tokenizer& words,
                   const models::Flamingo<float>& model, Trainer& trainer) {
   generate::Options options;
-  options.eos = words.end_of_chunk().value();
-  options.suppressed = {words.image().value()};
-  if (words.pad() && *words.pad() != options.eos) options.suppressed.push_back(*words.pad());
-  const text::Ids ids = words.encode(given.prompt);
-  models::TextInput prompt{Tensor<std::int64_t>(Shape{1, static_cast<index_t>(ids.size())})};
-  std::copy(ids.begin(), ids.end(), prompt.ids.data());
+  generate::end_with_chunk(options, words);
+  const models::TextInput prompt = generate::prompt_of(words.encode(given.prompt));
   for (const std::string& picture : given.samples) {
     const auto images = load_pictures<float>({picture}, model.vision_encoder->sizes.image);
     const auto result = generate::generate(model, images, prompt, options);

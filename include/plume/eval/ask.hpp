@@ -12,6 +12,7 @@
 #include "plume/eval/postprocess.hpp"
 #include "plume/generate/classify.hpp"
 #include "plume/generate/generate.hpp"
+#include "plume/generate/prompt.hpp"
 
 namespace plume::eval {
 
@@ -168,8 +169,7 @@ class Asker {
     how.max_new_tokens = options.answer.max_new_tokens;
     how.num_beams = options.answer.beams;
     how.length_penalty = options.answer.length_penalty;
-    how.eos = tokenizer_.end_of_chunk().value();
-    if (fill() != how.eos) how.suppressed.push_back(fill());
+    generate::end_with_chunk(how, tokenizer_);
     const generate::Result result =
         plume::generate::generate(model_, Var<T>(batch.pictures), batch.text, how);
     for (std::size_t i = 0; i < out.size(); ++i) {
