@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "plume/io/durable.hpp"
@@ -106,5 +107,12 @@ class AtomicFile {
   std::size_t wanted_ = 0;  // bytes given to write() so far
   bool committed_ = false;
 };
+
+/// A file of `text`, flushed to the disk, in place of one of that name.
+inline void write_whole(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
 
 }  // namespace plume

@@ -113,7 +113,7 @@ class Checkpoints {
     return folders_.add(stepper.step(), bytes, [&](const std::string& folder) {
       io::write_safetensors(folder + "/weights.safetensors", weights);
       io::write_safetensors(folder + "/moments.safetensors", moments);
-      write_text(folder + "/state.json", state.dump(1) + "\n");
+      write_whole(folder + "/state.json", state.dump(1) + "\n");
     });
   }
 
@@ -129,13 +129,10 @@ class Checkpoints {
 /// Whether a run may go on by another recipe than the one it began with.
 enum class OtherRecipe { refuse, accept };
 
-/// Puts model and stepper in the state they were saved in; returns `extra`. Their numbers change in place. Throws
-/// FormatError, and changes nothing, where the checkpoint is damaged or of another model, scalar type or recipe; the
-/// message names what differs.
+/// restore() of a checkpoint that latest() found whole, without reading all of it once more to see that it is.
 template <Floating T, class Model>
-io::Json restore(const std::string& folder, Model& model, Stepper<T, Model>& stepper,
-                 OtherRecipe other = OtherRecipe::refuse) {
-  check_manifest(folder);
+io::Json restore_whole(const std::string& folder, Model& model, Stepper<T, Model>& stepper,
+                       OtherRecipe other = OtherRecipe::refuse) {
   const std::string state_path = folder + "/state.json";
   const io::Json state = io::read_json(state_path);
   const io::StateDict weights = io::read_weights(folder + "/weights.safetensors");
@@ -190,6 +187,16 @@ io::Json restore(const std::string& folder, Model& model, Stepper<T, Model>& ste
   stepper.optimizer().zero_grad();
   stepper.set_step(step);
   return state.at("extra");
+}
+
+/// Puts model and stepper in the state they were saved in; returns `extra`. Their numbers change in place. Throws
+/// FormatError, and changes nothing, where the checkpoint is damaged or of another model, scalar type or recipe; the
+/// message names what differs.
+template <Floating T, class Model>
+io::Json restore(const std::string& folder, Model& model, Stepper<T, Model>& stepper,
+                 OtherRecipe other = OtherRecipe::refuse) {
+  check_manifest(folder);
+  return restore_whole<T>(folder, model, stepper, other);
 }
 
 }  // namespace plume::train

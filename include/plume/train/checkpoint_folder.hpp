@@ -18,13 +18,6 @@
 
 namespace plume::train {
 
-/// Writes `text`, flushed to the disk, in place of a file of that name.
-inline void write_text(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text.data(), text.size());
-  file.commit();
-}
-
 /// Writes the manifest of the files in `folder`.
 inline void write_manifest(const std::string& folder) {
   io::Json files;
@@ -34,7 +27,7 @@ inline void write_manifest(const std::string& folder) {
   }
   const io::Json manifest{
       {"format", "plume training checkpoint"}, {"version", 1}, {"files", std::move(files)}};
-  write_text(folder + "/manifest.json", manifest.dump() + "\n");
+  write_whole(folder + "/manifest.json", manifest.dump() + "\n");
 }
 
 /// Throws FormatError unless every file of the manifest is there as it was written, and std::system_error where one
@@ -93,7 +86,7 @@ class CheckpointFolders {
       throw;
     }
     durable::flush_folder(root_);
-    write_text(path("LATEST"), name + "\n");
+    write_whole(path("LATEST"), name + "\n");
     durable::flush_folder(root_);
     remove_old(name);
     return path(name);
@@ -170,8 +163,7 @@ class CheckpointFolders {
   /// What LATEST says. Throws FormatError where that is no name of a checkpoint.
   [[nodiscard]] std::string named() const {
     const io::Source file = io::Source::file(path("LATEST"));
-    const std::string text(reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size());
-    const std::string name = text.substr(0, text.find('\n'));
+    const std::string name(file.text().substr(0, file.text().find('\n')));
     if (!parse(name)) fail<FormatError>(file.name, "the name of a checkpoint", name);
     return name;
   }

@@ -89,7 +89,7 @@ class Trainer {
     if (!folder && !damaged.empty())
       fail<FormatError>(options_.run, "a checkpoint that is whole", damaged.front());
     if (!folder) return false;
-    const io::Json extra = restore<T>(*folder, model_, stepper_);
+    const io::Json extra = restore_whole<T>(*folder, model_, stepper_);
     require_same_configuration(options_.run, extra.at("configuration"), options_.configuration);
     mixture_.set_state(extra.at("data"));
     skipped_ = extra.at("skipped_in_a_row");
