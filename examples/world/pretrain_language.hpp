@@ -31,7 +31,7 @@ struct LanguageTexts {
 /// none.
 inline LanguageTexts read_texts(const std::string& path, const plume::text::Tokenizer& words) {
   const plume::io::Source source = plume::io::Source::file(path);
-  std::string_view rest(reinterpret_cast<const char*>(source.bytes.data()), source.bytes.size());
+  std::string_view rest = source.text();
   constexpr std::string_view end = "<|endoftext|>\n";
   LanguageTexts out;
   std::size_t count = 0;

@@ -20,10 +20,7 @@ inline void save_weights(const plume::nn::Module& module, const std::filesystem:
 }
 
 inline void save_json(const plume::io::Json& json, const std::filesystem::path& path) {
-  const std::string text = json.dump(2) + "\n";
-  plume::AtomicFile file(path.string());
-  file.write(text.data(), text.size());
-  file.commit();
+  plume::write_whole(path.string(), json.dump(2) + "\n");
 }
 
 }  // namespace world

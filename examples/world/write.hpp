@@ -42,12 +42,6 @@ inline std::string numbered(const std::string& before, index_t number, std::size
   return before + std::string(width - std::min(width, digits.size()), '0') + digits + after;
 }
 
-inline void write(const fs::path& path, std::string_view text) {
-  plume::AtomicFile file(path.string());
-  file.write(text.data(), text.size());
-  file.commit();
-}
-
 /// Calls make(i) for 0 <= i < count, by several threads, and then use(i, made) in order.
 template <class Make, class Use>
 void in_order(index_t count, Make make, Use use) {
@@ -136,8 +130,10 @@ inline void write_captions(const fs::path& folder, const std::vector<HeldOut>& p
     images.push_back({{"id", picture.id}, {"file_name", picture.file()}});
     annotations.push_back({{"id", picture.id}, {"image_id", picture.id}, {"caption", text}});
   }
-  write(folder / "karpathy.json", Json{{"dataset", "coco"}, {"images", split}}.dump());
-  write(folder / "annotations.json", Json{{"images", images}, {"annotations", annotations}}.dump());
+  plume::write_whole((folder / "karpathy.json").string(),
+                     Json{{"dataset", "coco"}, {"images", split}}.dump());
+  plume::write_whole((folder / "annotations.json").string(),
+                     Json{{"images", images}, {"annotations", annotations}}.dump());
 }
 
 /// One question about each picture, with the ten equal answers that the published form asks for.
@@ -163,8 +159,10 @@ inline void write_questions(const fs::path& folder, const std::vector<HeldOut>& 
                              {"answers", answers}});
     }
     const std::string part = query ? "val" : "train";
-    write(folder / (part + "_questions.json"), Json{{"questions", questions}}.dump());
-    write(folder / (part + "_annotations.json"), Json{{"annotations", annotations}}.dump());
+    plume::write_whole((folder / (part + "_questions.json")).string(),
+                       Json{{"questions", questions}}.dump());
+    plume::write_whole((folder / (part + "_annotations.json")).string(),
+                       Json{{"annotations", annotations}}.dump());
   }
 }
 
@@ -215,7 +213,7 @@ inline void clear(const fs::path& root) {
   fs::create_directories(root);
   if (!fs::exists(root / "world.json") && !fs::is_empty(root))
     plume::fail<plume::ValueError>("world", "an empty folder or one with a world", root.string());
-  write(root / "world.json", Json{{"unfinished", true}}.dump() + "\n");
+  plume::write_whole((root / "world.json").string(), Json{{"unfinished", true}}.dump() + "\n");
   for (const char* set : {"coco", "vqav2"}) fs::remove_all(root / set);
   std::vector<fs::path> shards;
   for (const auto& entry : fs::directory_iterator(root)) {
@@ -242,8 +240,9 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
   for (const char* sub :
        {"coco/train2014", "coco/val2014", "vqav2/train2014", "vqav2/val2014", "model/tokenizer"})
     detail::fs::create_directories(root / sub);
-  detail::write(root / "model/tokenizer/tokenizer.json", tokenizer_json().dump());
-  detail::write(root / "model/tokenizer/tokenizer_config.json", tokenizer_config().dump());
+  plume::write_whole((root / "model/tokenizer/tokenizer.json").string(), tokenizer_json().dump());
+  plume::write_whole((root / "model/tokenizer/tokenizer_config.json").string(),
+                     tokenizer_config().dump());
   detail::write_text(root / "text.txt", options);
   detail::write_shards(root, "pairs-", options.pairs, options.pairs_a_shard, [&](index_t i) {
     Scene scene = draw_scene(options.seed, Part::pairs, static_cast<std::uint64_t>(i));
@@ -265,13 +264,13 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
       [&](index_t i, const std::vector<std::byte>& file) {
         const detail::HeldOut& picture = pictures[static_cast<std::size_t>(i)];
         for (const char* set : {"coco", "vqav2"})
-          detail::write(root / set / picture.folder() / picture.file(),
-                        plume::data::characters(file));
+          plume::write_whole((root / set / picture.folder() / picture.file()).string(),
+                             plume::data::characters(file));
       });
   const Names names = held_out_names(options.seed);
   detail::write_captions(root / "coco", pictures, names);
   detail::write_questions(root / "vqav2", pictures, names);
-  detail::write(root / "world.json", detail::description(options).dump(2) + "\n");
+  plume::write_whole((root / "world.json").string(), detail::description(options).dump(2) + "\n");
 }
 
 }  // namespace world

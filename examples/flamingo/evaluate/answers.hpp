@@ -53,10 +53,4 @@ inline void cut_torn_line(const std::string& path) {
   std::filesystem::resize_file(path, kept);
 }
 
-inline void write_whole(const std::string& path, const std::string& text) {
-  plume::AtomicFile file(path);
-  file.write(text.data(), text.size());
-  file.commit();
-}
-
 }  // namespace flamingo

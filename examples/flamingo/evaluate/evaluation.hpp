@@ -227,7 +227,8 @@ inline void write_submission(const EvaluateOptions& given,
   const std::string file = choice.paths.at("test-questions").string();
   const Json questions = eval::detail::read_dataset("the questions", file);
   const auto fill = choice.name == "vizwiz" ? eval::vizwiz_submission : eval::vqav2_submission;
-  write_whole(given.submission, fill({"predictions", results}, {file, questions}).dump() + "\n");
+  plume::write_whole(given.submission,
+                     fill({"predictions", results}, {file, questions}).dump() + "\n");
 }
 
 }  // namespace detail
@@ -249,7 +250,7 @@ inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
   }
   if (std::filesystem::exists(manifest_file))
     require_same_manifest(given.out, plume::io::read_json(manifest_file), manifest);
-  write_whole(manifest_file, manifest.dump(1) + "\n");
+  plume::write_whole(manifest_file, manifest.dump(1) + "\n");
 
   cut_torn_line(file);
   std::set<std::tuple<std::string, plume::index_t, std::uint32_t, plume::index_t>> known;

@@ -186,8 +186,8 @@ std::string write_reports(const std::string& folder, std::vector<eval::Answer>& 
   const plume::report::Table table = table_of(rows);
   const std::string notes = notes_of(rows);
   const std::string text = markdown(table, notes);
-  write_whole(folder + "/results.json", results_of(rows).dump(1) + "\n");
-  write_whole(folder + "/table.md", text);
+  plume::write_whole(folder + "/results.json", results_of(rows).dump(1) + "\n");
+  plume::write_whole(folder + "/table.md", text);
 
   plume::report::Page page("Predictions");
   page.table(table);
@@ -195,7 +195,7 @@ std::string write_reports(const std::string& folder, std::vector<eval::Answer>& 
   for (const std::string& name : benchmark_names(rows)) {
     page.heading(name);
     const std::string svg = plot_of(rows, name);
-    write_whole(folder + "/scores-" + name + ".svg", svg);
+    plume::write_whole(folder + "/scores-" + name + ".svg", svg);
     page.figure(svg);
     for (const auto& row : rows) {
       if (row.benchmark != name) continue;

@@ -92,7 +92,7 @@ void for_each_mmc4_document(const std::string& path,
   };
   if (!path.ends_with(".zip")) {
     const io::Source file = io::Source::file(path);
-    return lines({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()});
+    return lines(file.text());
   }
   try {
     Zip zip(path);

@@ -169,12 +169,7 @@ class Page {
         escaped(title_), "</h1>\n", body_, "</body>\n</html>\n");
   }
   /// The file is there whole, or as it was.
-  void write(const std::string& path) const {
-    const std::string text = html();
-    AtomicFile file(path);
-    file.write(text.data(), text.size());
-    file.commit();
-  }
+  void write(const std::string& path) const { write_whole(path, html()); }
 
  private:
   template <class... Parts>

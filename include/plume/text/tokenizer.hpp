@@ -216,7 +216,7 @@ class Tokenizer {
       fail<FormatError>(file.name, cat("at most ", io::default_limits.json_bytes, " bytes"),
                         file.bytes.size());
     }
-    return {reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()};
+    return file.text();
   }
 
   static TokenId required(std::optional<TokenId> id, const char* role) {

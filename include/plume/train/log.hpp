@@ -44,8 +44,7 @@ inline void cut_log(const std::string& path, index_t step) {
   std::size_t kept = 0;
   {
     const io::Source source = io::Source::file(path);
-    const std::string_view text(reinterpret_cast<const char*>(source.bytes.data()),
-                                source.bytes.size());
+    const std::string_view text = source.text();
     for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
       const io::Json line = io::Json::parse(text.substr(kept, end - kept), nullptr, false);
       if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) break;

@@ -94,10 +94,7 @@ class RunFolder {
     require_same_run(path_, configuration);
     const io::Json config{
         {"configuration", configuration}, {"may_change", may_change}, {"versions", versions}};
-    const std::string text = config.dump(2) + "\n";
-    AtomicFile file(path_ + "/config.json");
-    file.write(text.data(), text.size());
-    file.commit();
+    write_whole(path_ + "/config.json", config.dump(2) + "\n");
   }
 
   std::string path_;
