@@ -12,9 +12,6 @@ void add_train(CLI::App& app);
 void add_caption(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_score(CLI::App& app);
-void add_verify(CLI::App& app);
-void add_trace(CLI::App& app);
-void add_diff(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_shards(CLI::App& app);
 void add_shards_make(CLI::App& shards);  ///< a part of add_shards

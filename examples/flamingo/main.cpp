@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "elsewhere.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -15,11 +16,14 @@ int main(int argc, char** argv) {
   flamingo::add_caption(app);
   flamingo::add_evaluate(app);
   flamingo::add_score(app);
-  flamingo::add_verify(app);
-  flamingo::add_trace(app);
-  flamingo::add_diff(app);
   flamingo::add_plan(app);
   flamingo::add_shards(app);
+  const auto elsewhere = [&](const char* name, const char* what) {
+    flamingo::add_elsewhere(app, name, what, "flamingo_reference", argv);
+  };
+  elsewhere("verify", "Run every golden case in or below a folder and compare with the reference");
+  elsewhere("trace", "Write the named values of a forward pass to a safetensors file");
+  elsewhere("diff", "Compare two such files");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,24 +1,20 @@
 #pragma once
-// The best possible score of the world. What a picture shows is plain to see, so 100 % of it can be told; what a cloth
-// is called is known only from demonstrations that show the same cloth, and else one of the other names is guessed.
+// The best possible score of the world. What a picture shows is plain to see, so 100 % of it can be told; the second
+// name of a cloth is known only from demonstrations of the same cloth, and else one of the other names is guessed.
 
 #include "words.hpp"
 
 namespace world {
 
 /// How often, from 0 to 1, the best possible reader of `shots` random demonstrations names the query's cloth right,
-/// where each demonstration names its cloth with probability `named`. At zero shots two are read without pictures:
-/// a name that is shown is right one time in four.
+/// where each demonstration names its cloth with probability `named`. At zero shots two are read without pictures: what
+/// is said in them tells as much as two shots do.
 inline double best_naming(index_t shots, double named = 1) {
   constexpr auto all = static_cast<double>(invented_words.size());
   constexpr auto kinds = static_cast<double>(cloths);
-  if (shots == 0) {
-    const double none = (1 - named) * (1 - named);
-    return (1 - none) / kinds + none / all;
-  }
   std::array<double, cloths> others{
       1};  // by how many other cloths were named, the query's own was not
-  for (index_t shot = 0; shot < shots; ++shot) {
+  for (index_t shot = 0; shot < (shots == 0 ? 2 : shots); ++shot) {
     std::array<double, cloths> next{};
     for (std::size_t n = 0; n < others.size(); ++n) {
       const auto known = static_cast<double>(n);

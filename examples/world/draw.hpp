@@ -166,9 +166,9 @@ inline Look look_of(const Scene& scene) {
   const auto& at = middle[static_cast<std::size_t>(content.place)];
   const double x = at[0] + detail::between(random, -0.03, 0.03);
   const double y = at[1] + detail::between(random, -0.03, 0.03);
-  const double radius = content.is_digit()   ? detail::between(random, 0.19, 0.22)
-                        : content.count == 1 ? detail::between(random, 0.13, 0.19)
-                                             : detail::between(random, 0.1, 0.112);
+  const double radius = content.is_digit()   ? detail::between(random, 0.21, 0.235)
+                        : content.count == 1 ? detail::between(random, 0.15, 0.19)
+                                             : detail::between(random, 0.108, 0.116);
   const double step = 0.25;
   const bool mirrored = random.below(2) == 1;
   for (const auto& place : detail::group(content.count)) {

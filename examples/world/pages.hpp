@@ -1,8 +1,8 @@
 #pragma once
-// Pages: several pictures with what is said about each, in one dialect and with one set of names for the cloths; as
-// the text a language model reads, and as the documents of MMC4.
+// Pages: several pictures with what is said about each, in one dialect and with one set of second names for the cloths;
+// as the text a language model reads, and as the documents of MMC4.
 //
-// On every fourth page the cloths have their plain names, on the others invented ones. Half of the pages show two
+// On every fourth page the cloths have no second names, on the others invented ones. Half of the pages show two
 // cloths alone, so that what they are called is soon seen twice.
 
 #include "draw.hpp"
@@ -39,7 +39,6 @@ inline Page draw_page(std::uint64_t seed, Part part, std::uint64_t index, index_
                                    plume::cat(fewest, " to ", largest));
   plume::Generator random = numbers_of(seed, part, index * page_numbers + page_numbers - 1);
   Page out;
-  out.names = plain_names;
   if (random.below(4) != 0) {
     do {
       out.names = draw_names(random);
@@ -72,8 +71,7 @@ enum class Stand : std::uint8_t {
 
 inline std::string in_words(const Content& c) {
   return plume::cat("[", c.is_digit() ? "digit" : c.count_word(), " ", c.thing_word(), " ",
-                    c.colour_word(), " ", c.place_word(), " ",
-                    plain_names[static_cast<std::size_t>(c.cloth)], "]");
+                    c.colour_word(), " ", c.place_word(), " ", c.cloth_word(), "]");
 }
 
 /// Turns end their lines.
@@ -90,17 +88,34 @@ inline std::string text_of(const Page& page, Stand stand) {
   return out;
 }
 
-/// Number `index` of the texts that the language model reads: one of four is a caption with plain names, one a page
-/// without its pictures and two are pages with words in place of them. With `tags`, the last is a page with tags.
+/// What the cloths of a page are called, again and again: "stripes dax, dots wug, stripes dax". Who reads it learns to
+/// look up what followed a word before.
+inline std::string cloth_list(std::uint64_t seed, std::uint64_t index) {
+  plume::Generator random = numbers_of(seed, Part::text, index * page_numbers);
+  const Names names = draw_names(random);
+  const index_t shown = 2 + random.below(cloths - 1), first = random.below(cloths);
+  std::string out;
+  for (index_t i = 0; i < 5 * shown; ++i) {
+    Content content;
+    content.cloth = (first + random.below(shown)) % cloths;
+    out += plume::cat(i == 0 ? "" : ", ", detail::cloth(content, names));
+  }
+  return out;
+}
+
+/// Number `index` of the texts that the language model reads: of eight, one is a caption, one a page without its
+/// pictures, four are pages with words in place of them and two lists of cloths. With `tags`, one of the four pages
+/// has tags.
 inline std::string model_text(std::uint64_t seed, std::uint64_t index, bool tags = false) {
-  const std::uint64_t kind = index % 4;
+  const std::uint64_t kind = index % 8;
   if (kind == 0) {
     Scene scene = draw_scene(seed, Part::text, index * page_numbers);
     const std::string said = caption(scene.content, scene.talk.below(dialects));
     return tags ? plume::cat("<image>", said, "<|endofchunk|>") : said;
   }
+  if (kind >= 6) return cloth_list(seed, index);
   const Page page = draw_page(seed, Part::text, index, 2, 10);
-  return text_of(page, kind == 1 ? Stand::nothing : tags && kind == 3 ? Stand::tag : Stand::words);
+  return text_of(page, kind == 1 ? Stand::nothing : tags && kind == 2 ? Stand::tag : Stand::words);
 }
 
 /// The pictures of documents: as large as the rule asks that drops files below 11,000 bytes.

@@ -21,7 +21,7 @@ inline double percent(index_t part, index_t whole) {
   return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// {"0": {"content": .., "cloth": .., ..}, ..} by shots.
+/// {"0": {"content": .., "name": .., ..}, ..} by shots.
 inline plume::io::Json captions_of(const std::map<index_t, Score>& scores) {
   plume::io::Json out = plume::io::Json::object();
   for (const auto& [shots, score] : scores) {
@@ -31,11 +31,12 @@ inline plume::io::Json captions_of(const std::map<index_t, Score>& scores) {
         {"captions", t.captions},
         {"content", percent(t.content, t.captions)},
         {"kept_back", percent(score.kept_back.content, score.kept_back.captions)},
-        {"cloth", percent(t.cloth, t.captions)},
+        {"name", percent(t.name, t.captions)},
         {"thing", percent(t.thing, t.captions)},
         {"colour", percent(t.colour, t.captions)},
         {"count", percent(t.count, t.captions)},
-        {"place", percent(t.place, t.captions)}};
+        {"place", percent(t.place, t.captions)},
+        {"cloth", percent(t.cloth, t.captions)}};
   }
   return out;
 }

@@ -53,6 +53,9 @@ struct Content {
   [[nodiscard]] std::string_view place_word() const {
     return place_words[static_cast<std::size_t>(place)];
   }
+  [[nodiscard]] std::string_view cloth_word() const {
+    return cloth_words[static_cast<std::size_t>(cloth)];
+  }
 };
 
 /// Things, colours, counts and places that go together: a digit is alone. Without the cloth.
@@ -110,13 +113,13 @@ struct Scene {
   plume::Generator talk;  ///< which of the things that can be said is said
 };
 
-/// One scene in five shows a digit; otherwise all that may be shown is equally likely.
+/// One scene in four shows a digit; otherwise all that may be shown is equally likely.
 inline Scene draw_scene(std::uint64_t seed, Part part, std::uint64_t index) {
   Scene out{{}, numbers_of(seed, part, index), plume::Generator()};
   out.talk.set_state({seed, out.look.state().stream + (1U << 15U)});
   plume::Generator& random = out.look;
   do {
-    const bool digit = random.below(5) == 0;
+    const bool digit = random.below(4) == 0;
     out.content.thing = digit ? shapes + random.below(digits) : random.below(shapes);
     out.content.count = digit ? 1 : 1 + random.below(most);
     out.content.colour = random.below(colours);

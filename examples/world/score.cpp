@@ -25,23 +25,23 @@ void print(index_t shots, const char* name, const Tally& tally) {
   if (tally.captions == 0) return;
   std::cout << std::setw(5) << shots << "  " << std::setw(12) << std::left << name << std::right
             << std::setw(9) << tally.captions;
-  for (const index_t right : {tally.content, tally.cloth, tally.both, tally.thing, tally.colour,
-                              tally.count, tally.place})
+  for (const index_t right : {tally.content, tally.name, tally.both, tally.thing, tally.colour,
+                              tally.count, tally.place, tally.cloth})
     std::cout << std::setw(9) << percent(right, tally.captions);
   std::cout << '\n';
 }
 
 void print_captions(const std::map<index_t, Score>& scores) {
-  std::cout << "shots  combinations captions  content    cloth     both    thing   colour    count"
-               "    place\n";
+  std::cout << "shots  combinations captions  content     name     both    thing   colour    count"
+               "    place    cloth\n";
   for (const auto& [shots, score] : scores) {
     print(shots, "all", score.all);
     print(shots, "trained on", score.known);
     print(shots, "kept back", score.kept_back);
-    const double cloth = 100 * best_naming(shots);
+    const double name = 100 * best_naming(shots);
     std::cout << std::setw(5) << shots << "  " << std::setw(12) << std::left << "best" << std::right
-              << std::setw(9) << "" << std::setw(9) << 100.0 << std::setw(9) << cloth
-              << std::setw(9) << cloth << "   (of random demonstrations)\n";
+              << std::setw(9) << "" << std::setw(9) << 100.0 << std::setw(9) << name << std::setw(9)
+              << name << "   (of random demonstrations)\n";
   }
 }
 

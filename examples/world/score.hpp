@@ -13,25 +13,25 @@ namespace world {
 /// Counts of captions, and of those that are right in something.
 struct Tally {
   index_t captions = 0;
-  index_t content =
-      0;  ///< a caption in one of the dialects, of the right thing, colour, count and place
-  index_t cloth = 0;  ///< the cloth by the name it has here
+  index_t content = 0;  ///< a caption in one of the dialects that tells all that is to be seen
+  index_t name = 0;     ///< the cloth's second name is the one it has here
   index_t both = 0;
-  index_t thing = 0, colour = 0, count = 0, place = 0;  ///< told, whatever the rest is
+  index_t thing = 0, colour = 0, count = 0, place = 0, cloth = 0;  ///< told, whatever the rest is
 
   void add(std::string_view prediction, const Captioned& right) {
     const Told told = told_by(prediction);
     const std::optional<Captioned> read = content_of(prediction);
     const bool is_content = read && read->content == right.content;
-    const bool is_cloth = told.cloth == right.cloth;
+    const bool is_name = told.name == right.name;
     captions += 1;
     content += is_content ? 1 : 0;
-    cloth += is_cloth ? 1 : 0;
-    both += is_content && is_cloth ? 1 : 0;
+    name += is_name ? 1 : 0;
+    both += is_content && is_name ? 1 : 0;
     thing += told.thing == right.content.thing ? 1 : 0;
     colour += told.colour == right.content.colour ? 1 : 0;
     count += told.count == right.content.count ? 1 : 0;
     place += told.place == right.content.place ? 1 : 0;
+    cloth += told.cloth == right.content.cloth ? 1 : 0;
   }
 };
 

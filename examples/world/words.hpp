@@ -8,8 +8,8 @@
 //   3  over stripes, on the left: two red circles
 //   4  red circles, two, left, stripes                   red digit seven, left, stripes
 //
-// A page may have names of its own for the four cloths ("over dax"). They are new on every page, so who reads one
-// learns them from the page's other pictures or not at all.
+// A page may have second names for the four cloths ("over stripes dax"). They are new on every page, so who reads one
+// learns them from the rest of the page or not at all.
 
 #include <algorithm>
 #include <optional>
@@ -24,10 +24,10 @@ inline constexpr index_t dialects = 5;
 /// Of the sets that are held out.
 inline constexpr index_t evaluated_dialect = 0;
 
-/// What the cloths are called, in the order of `cloth_words`.
+/// The second names of the cloths, in the order of `cloth_words`; empty where they have none.
 using Names = std::array<std::string_view, 4>;
 
-inline constexpr Names plain_names = cloth_words;
+inline constexpr Names no_names{};
 
 inline constexpr std::array<std::string_view, 16> invented_words{
     "dax", "wug",  "blick", "toma", "zup", "fep", "lorp", "mib",
@@ -72,13 +72,18 @@ inline std::string where(const Content& c) {
                                                                         : "at the ";
   return plume::cat(before, place);
 }
+/// "stripes", "stripes dax"
+inline std::string cloth(const Content& c, const Names& names) {
+  const std::string_view name = names[static_cast<std::size_t>(c.cloth)];
+  return plume::cat(c.cloth_word(), name.empty() ? "" : " ", name);
+}
 
 }  // namespace detail
 
 /// Throws ValueError where there is no such dialect.
-inline std::string caption(const Content& c, index_t dialect, const Names& names = plain_names) {
+inline std::string caption(const Content& c, index_t dialect, const Names& names = no_names) {
   using plume::cat;
-  const std::string_view cloth = names[static_cast<std::size_t>(c.cloth)];
+  const std::string cloth = detail::cloth(c, names);
   switch (dialect) {
     case 0:
       return cat(detail::phrase(c), " ", detail::where(c), " over ", cloth);
@@ -103,8 +108,8 @@ inline std::string caption(const Content& c, index_t dialect, const Names& names
 
 /// What a caption tells, as far as it can be told; a thing said in two ways is not told.
 struct Told {
-  std::optional<index_t> thing, colour, count, place;
-  std::string cloth;  ///< a name, whatever it stands for
+  std::optional<index_t> thing, colour, count, place, cloth;
+  std::string name;  ///< the cloth's second name; empty: none
 };
 
 namespace detail {
@@ -151,32 +156,32 @@ inline Told told_by(std::string_view text) {
     const std::string_view next = i + 1 < words.size() ? std::string_view(words[i + 1]) : "";
     if (word == "digit") {
       if (say(out.thing, plus(detail::place_in(digit_words, next), shapes))) ++i;
-    } else if (word == "over") {
-      out.cloth = next;
+    } else if (say(out.cloth, detail::place_in(cloth_words, word))) {
+      if (!detail::place_in(invented_words, next)) continue;
+      out.name = next;
       ++i;
     } else if (word == "a" || word == "an") {
       if (next != "picture") say(out.count, 1);
     } else if (!say(out.thing, detail::place_in(shape_words, word)) &&
                !say(out.thing, detail::place_in(shape_plurals, word)) &&
                !say(out.colour, detail::place_in(colour_words, word)) &&
-               !say(out.place, detail::place_in(place_words, word)) &&
-               !say(out.count, plus(detail::place_in(count_words, word), 1)) &&
-               i + 1 == words.size() && out.cloth.empty()) {
-      out.cloth = word;
+               !say(out.place, detail::place_in(place_words, word))) {
+      say(out.count, plus(detail::place_in(count_words, word), 1));
     }
   }
   if (out.thing && *out.thing >= shapes) say(out.count, 1);
-  for (std::optional<index_t>* what : {&out.thing, &out.colour, &out.count, &out.place}) {
+  for (std::optional<index_t>* what :
+       {&out.thing, &out.colour, &out.count, &out.place, &out.cloth}) {
     if (std::find(contradicted.begin(), contradicted.end(), what) != contradicted.end())
       what->reset();
   }
   return out;
 }
 
-/// A caption's content, with the name it has for the cloth.
+/// A caption's content, with the second name it has for the cloth.
 struct Captioned {
-  Content content;  ///< the cloth is 0
-  std::string cloth;
+  Content content;
+  std::string name;
 };
 
 /// Nothing where `text` is not, letter by letter, a caption in one of the dialects. White space around it does not
@@ -184,11 +189,13 @@ struct Captioned {
 inline std::optional<Captioned> content_of(std::string_view text) {
   text = plume::text::python_strip(text);
   const Told told = told_by(text);
-  if (!told.thing || !told.colour || !told.count || !told.place || told.cloth.empty())
-    return std::nullopt;
-  const Captioned out{{*told.thing, *told.colour, *told.count, *told.place, 0}, told.cloth};
+  if (!told.thing || !told.colour || !told.count || !told.place || !told.cloth) return std::nullopt;
+  const Captioned out{{*told.thing, *told.colour, *told.count, *told.place, *told.cloth},
+                      told.name};
+  Names names = no_names;
+  names[static_cast<std::size_t>(*told.cloth)] = out.name;
   for (index_t dialect = 0; dialect < dialects; ++dialect) {
-    if (caption(out.content, dialect, {out.cloth, "", "", ""}) == text) return out;
+    if (caption(out.content, dialect, names) == text) return out;
   }
   return std::nullopt;
 }
@@ -210,7 +217,7 @@ inline std::vector<Question> questions_about(const Content& content) {
 }
 
 inline std::string answer(const Content& content, Question question,
-                          const Names& names = plain_names) {
+                          const Names& names = no_names) {
   switch (question) {
     case Question::how_many:
       return std::string(content.count_word());
@@ -219,13 +226,13 @@ inline std::string answer(const Content& content, Question question,
     case Question::where:
       return std::string(content.place_word());
     case Question::cloth:
-      return std::string(names[static_cast<std::size_t>(content.cloth)]);
+      return detail::cloth(content, names);
     default:
       return std::string(content.thing_word());
   }
 }
 
-/// How many of the questions are about the cloth, whose name only the page knows.
+/// How many of the questions are about the cloth, whose second name only the page knows.
 inline constexpr double asked_about_cloth = 0.6;
 
 inline Question draw_question(const Content& content, plume::Generator& random) {

@@ -24,7 +24,7 @@ namespace world {
 
 struct MakeOptions {
   std::uint64_t seed = 1;
-  index_t pairs = 10'000, documents = 2'000, texts = 20'000;
+  index_t pairs = 20'000, documents = 4'000, texts = 20'000;
   index_t demonstrations = 512, held_out = 400;
   index_t side = 64;  ///< of pictures, but of those of MMC4's documents
   index_t pairs_a_shard = 1'000, documents_a_shard = 200;
@@ -204,7 +204,7 @@ inline Json description(const MakeOptions& options) {
       {"combinations", combinations},
       {"combinations_kept_back", kept_back},
       {"best",
-       {{"content", 100}, {"cloth_by_shots", captions}, {"questions_by_shots", questions}}}};
+       {{"content", 100}, {"names_by_shots", captions}, {"questions_by_shots", questions}}}};
 }
 
 /// Leaves nothing of a world that was in `root`, but what was trained on it. Throws ValueError where there is

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "examples/flamingo/verify/captions_case.hpp"
+#include "verify/captions_case.hpp"
 
 using namespace plume;
 using namespace plume::eval;
