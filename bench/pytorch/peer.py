@@ -53,7 +53,7 @@ def work(path, threads):
     images, ids, labels = (stored.pop("batch." + name) for name in ("images", "ids", "labels"))
     model.load_state_dict(stored, strict=True)
     del stored
-    optimizer = torch.optim.AdamW(model.groups(0.1), lr=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(model.groups(0.1), lr=1e-5, fused=True)
     trained = [p for p in model.parameters() if p.requires_grad]
     print(json.dumps({"ready": True, "version": torch.__version__}), flush=True)
     for line in sys.stdin:

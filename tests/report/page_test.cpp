@@ -67,8 +67,8 @@ TEST_CASE("page: it refers to nothing outside itself") {
 TEST_CASE("page: columns of numbers are to the right, all others to the left") {
   Page page("A");
   page.table({.columns = {"name", "share", "mixed"},
-              .rows = {{"a", "12.5 %", "1"}, {"b", "-1e-05", "x"}, {"c", "", ""}}});
-  CHECK(count(page.html(), "class=\"n\"") == 4);
+              .rows = {{"a", "12.5 %", "1"}, {"b", "-1e-05", "x"}, {"c", "", ""}, {"d", "-", ""}}});
+  CHECK(count(page.html(), "class=\"n\"") == 5);
   CHECK(count(page.html(), "<th class=\"n\">share</th>") == 1);
 }
 
