@@ -97,14 +97,17 @@ class Page {
   void paragraph(std::string_view text) { add("<p>", escaped(text), "</p>\n"); }
   void facts(const Facts& facts) { body_ += list(facts); }
 
-  /// Columns of numbers, or of "-" where there is none, are set to the right. Throws ShapeError where a row has not a cell for each column.
+  /// Columns of numbers, or of "-" where there is none, are set to the right. Throws ShapeError where a row has not a
+  /// cell for each column.
   void table(const Table& table) {
     const std::size_t n = table.columns.size();
     std::vector<bool> numeric(n, !table.rows.empty());
     for (const auto& row : table.rows) {
       if (row.size() != n) fail<ShapeError>("page", cat("a row of ", n, " cells"), row.size());
-      for (std::size_t i = 0; i < n; ++i) const bool none = row[i].empty() || row[i] == "-";
-      if (!none && !detail::looks_numeric(row[i])) numeric[i] = false;
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool none = row[i].empty() || row[i] == "-";
+        if (!none && !detail::looks_numeric(row[i])) numeric[i] = false;
+      }
     }
     const auto line = [&](const std::vector<std::string>& cells, const std::string& tag) {
       add("<tr>");
