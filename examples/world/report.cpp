@@ -203,8 +203,9 @@ void table5(const std::string& demo) {
     for (const plume::train::Curve& curve : log.losses)
       if (curve.name == "documents") loss = detail::tail_mean(curve.y, 50);
     std::vector<std::string> row{name, fixed(loss, 3)};
-    for (const auto& [shots, score] :
-         score(demo + "/world", cat(demo, "/", kind, "/predictions.jsonl"))) {
+    for (const auto& scored : score(demo + "/world", cat(demo, "/", kind, "/predictions.jsonl"))) {
+      const index_t shots = scored.first;
+      const Score& score = scored.second;
       const auto column = [&](const char* what, double percent) {
         if (table.rows.empty()) table.columns.push_back(cat(what, " %, ", shots, " shots"));
         row.push_back(fixed(percent, 1));

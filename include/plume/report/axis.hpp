@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,8 +50,11 @@ inline std::vector<Tick> even_ticks(double low, double high, double step) {
 }
 
 /// For a logarithmic axis: powers of ten, with twice and five times them where there are few. Where the range
-/// holds less than two of those, the ticks of an even axis.
+/// holds less than two of those, the ticks of an even axis. Ends that a margin has moved to 0 or infinity count as the
+/// last numbers before.
 inline std::vector<Tick> log_ticks(double low, double high, double even_step, std::size_t most) {
+  low = std::max(low, std::numeric_limits<double>::min());
+  high = std::min(high, std::numeric_limits<double>::max());
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::ceil(std::log10(high)));
   const auto of = [&](std::initializer_list<double> factors, int stride) {
