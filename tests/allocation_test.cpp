@@ -29,21 +29,13 @@
 #include "plume/ops/split.hpp"
 #include "plume/optim/adamw.hpp"
 #include "plume/optim/clip.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace plume;
 
 namespace {
 std::atomic<long> calls_of_new{0};
 }  // namespace
-
-// Sanitizers bring their own.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PLUME_SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PLUME_SANITIZED
-#endif
 
 #if !defined(PLUME_SANITIZED)
 void* operator new(std::size_t bytes) {

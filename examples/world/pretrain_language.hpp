@@ -1,7 +1,6 @@
 #pragma once
 // The small language model: an MPT, which learns to look up within a page what the page calls things. ALiBi's steep
-// heads look at the token before from the first step on, which is half of what looking up takes: with rotary positions
-// the same course does not come to it in four times the steps.
+// heads look at the token before from the first step on, which is half of what looking up takes.
 //
 // It reads text.txt of the world as one long text, its documents in a new order each time around, cut into rows. The
 // table has rows for the tokens that Flamingo adds, which no text holds: they keep their first values, as those of a
