@@ -146,8 +146,7 @@ void write_page(const std::string& demo, const Json& results, const std::vector<
   page.paragraph(
       "Content: the thing, its colour, its number, its place and the cloth, all of them right; "
       "everything of it can be seen, so the best possible is 100 %. A cloth's second name is new "
-      "in "
-      "the held-out set: only demonstrations of the same cloth tell it. At 0 shots, as the "
+      "in the held-out set: only demonstrations of the same cloth tell it. At 0 shots, as the "
       "OpenFlamingo evaluation has it, two are read without their pictures.");
   page.table(shots_table(results));
   page.side_by_side([&] {
