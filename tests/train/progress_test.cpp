@@ -99,6 +99,9 @@ TEST_CASE("log: lines are there at once, and are cut back to a step") {
   CHECK(io::read_json_lines(path).back().at("step") == 3);
   log.write({{"event", "resume"}, {"step", 3}});
   CHECK(io::read_json_lines(path).size() == 5);
+  log.write({{"event", "end"}, {"step", 3}});  // killed after it, before the weights were exported
+  cut_log(path, 3);
+  CHECK(io::read_json_lines(path).back().at("event") == "resume");
   cut_log(path, -1);
   CHECK(std::filesystem::file_size(path) == 0);
   CHECK_THROWS_AS(Log(folder.file("none/log.jsonl")), std::system_error);

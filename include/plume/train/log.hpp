@@ -37,8 +37,8 @@ class Log {
   std::FILE* file_;
 };
 
-/// Cuts a log back to what it was after `step` steps: the first line of a later step, and one that is no JSON, go,
-/// with all that follow. A file that is not there is left alone.
+/// Cuts a log back to what it was after `step` steps: the first line of a later step, one that is no JSON, and one of
+/// the event "end" (a run that goes on has not ended) go, with all that follow. A file that is not there is left alone.
 inline void cut_log(const std::string& path, index_t step) {
   if (!std::filesystem::exists(path)) return;
   std::size_t kept = 0;
@@ -48,7 +48,7 @@ inline void cut_log(const std::string& path, index_t step) {
     for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
       const io::Json line = io::Json::parse(text.substr(kept, end - kept), nullptr, false);
       if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) break;
-      if (line["step"].get<index_t>() > step) break;
+      if (line["step"].get<index_t>() > step || line.value("event", io::Json()) == "end") break;
     }
   }
   std::filesystem::resize_file(path, kept);
