@@ -1,7 +1,5 @@
 // flamingo: the application. `flamingo --help` lists its commands, `flamingo COMMAND --help` their options.
 
-#include <iostream>
-
 #include "commands.hpp"
 #include "elsewhere.hpp"
 
@@ -24,13 +22,5 @@ int main(int argc, char** argv) {
   elsewhere("verify", "Run every golden case in or below a folder and compare with the reference");
   elsewhere("trace", "Write the named values of a forward pass to a safetensors file");
   elsewhere("diff", "Compare two such files");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  } catch (const std::exception& error) {
-    std::cerr << "flamingo: " << error.what() << '\n';
-    return 1;
-  }
-  return flamingo::exit_code;
+  return command_line::run(app, argc, argv);
 }

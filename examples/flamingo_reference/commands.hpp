@@ -1,12 +1,11 @@
 #pragma once
 // The commands of the program: each is added to the command line with its options, and run if it was chosen.
 
-#include <CLI/CLI.hpp>
+#include "../command_line.hpp"
 
 namespace flamingo {
 
-/// What a command leaves for the shell: 0, or 1 where it found something wrong.
-inline int exit_code = 0;
+using command_line::exit_code;
 
 void add_verify(CLI::App& app);
 void add_trace(CLI::App& app);

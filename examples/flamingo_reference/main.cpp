@@ -1,8 +1,6 @@
 // flamingo_reference: the commands of `flamingo` that compare with the reference. A program of their own, since they
 // compute in float and in double, and nobody who trains or captions should wait for that to compile.
 
-#include <iostream>
-
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
@@ -11,13 +9,5 @@ int main(int argc, char** argv) {
   flamingo::add_verify(app);
   flamingo::add_trace(app);
   flamingo::add_diff(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  } catch (const std::exception& error) {
-    std::cerr << "flamingo: " << error.what() << '\n';
-    return 1;
-  }
-  return flamingo::exit_code;
+  return command_line::run(app, argc, argv);
 }

@@ -1,7 +1,5 @@
 // world: a generated world of pictures, captions and questions, to train a small Flamingo on and to measure it by.
 
-#include <iostream>
-
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
@@ -14,13 +12,5 @@ int main(int argc, char** argv) {
   world::add_model(app);
   world::add_report(app);
   world::add_table5(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  } catch (const std::exception& error) {
-    std::cerr << "world: " << error.what() << '\n';
-    return 1;
-  }
-  return world::exit_code;
+  return command_line::run(app, argc, argv);
 }

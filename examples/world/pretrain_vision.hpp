@@ -18,6 +18,7 @@
 #include "plume/models/clip_vision.hpp"
 #include "plume/nn/embedding.hpp"
 #include "plume/nn/layer_norm.hpp"
+#include "plume/ops/concat.hpp"
 #include "plume/ops/cross_entropy.hpp"
 #include "plume/ops/exp.hpp"
 #include "plume/ops/mean.hpp"
@@ -179,33 +180,27 @@ inline plume::io::Json zero_shot(const Clip& clip, const plume::text::Tokenizer&
   for (index_t c = 0; c < combinations; ++c)
     for (index_t cloth = 0; cloth < cloths; ++cloth) all.push_back(content_at(c, cloth));
   constexpr index_t block = 256;
-  std::vector<plume::Tensor<float>> texts;
+  std::vector<plume::Var<float>> blocks;
   for (index_t begin = 0; begin < std::ssize(all); begin += block) {
     const index_t here = std::min(block, std::ssize(all) - begin);
     CaptionBatch batch(here, longest);
     for (index_t i = 0; i < here; ++i)
       batch.set(i, words.encode(caption(all[static_cast<std::size_t>(begin + i)], 0)));
-    texts.push_back(Clip::normalized(clip.read(batch.ids, batch.weights)).value());
+    blocks.push_back(Clip::normalized(clip.read(batch.ids, batch.weights)));
   }
+  const plume::Var<float> texts = permute(concat(blocks, 0), {1, 0});
   const index_t count = pairs.pictures.size(0) - first;
   const auto seen = clip.visual(plume::Var<float>(pairs.pictures.slice(0, first, first + count)));
   plume::io::Json out;
   for (const auto& [name, features] :
        {std::pair<const char*, plume::Var<float>>{"pooled", seen.pooled},
         {"patches", clip.of_patches(seen.tokens)}}) {
-    const plume::Tensor<float> a = Clip::normalized(features).value();
+    const plume::Tensor<float> alike = matmul(Clip::normalized(features), texts).value();
     std::array<index_t, 6> right{};
     for (index_t n = 0; n < count; ++n) {
-      float best = -2;
-      std::size_t chosen = 0, at = 0;
-      for (const plume::Tensor<float>& b : texts) {
-        for (index_t i = 0; i < b.size(0); ++i, ++at) {
-          float dot = 0;
-          for (index_t e = 0; e < b.size(1); ++e) dot += a(n, e) * b(i, e);
-          if (dot > best) best = dot, chosen = at;
-        }
-      }
-      const Content& told = all[chosen];
+      const float* row = alike.data() + n * alike.size(1);
+      const Content& told =
+          all[static_cast<std::size_t>(std::max_element(row, row + alike.size(1)) - row)];
       const Content& is = pairs.contents[static_cast<std::size_t>(first + n)];
       const std::array<bool, 6> same{told.thing == is.thing, told.colour == is.colour,
                                      told.count == is.count, told.place == is.place,
