@@ -1,5 +1,6 @@
 // The first document of a shard, or anything else that begins with a brace.
 // seeds: tests/golden/data/documents-000000.tar
+// runs: 6000
 #include "plume/data/documents.hpp"
 
 #include "tests/fuzz/fuzz.hpp"

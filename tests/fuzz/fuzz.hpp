@@ -4,7 +4,7 @@
 //
 // tests/guards/fuzz builds and runs the targets. One names its seeds in lines "// seeds: PATTERN ..." (files
 // joined by + are put one after the other) or writes them out in lines "// seed: BYTES", escaped as for printf.
-// Libraries it needs stand in a line "// link: FLAGS".
+// Libraries it needs stand in a line "// link: FLAGS", the number of inputs of a check in a line "// runs: N".
 
 #include <cstdint>
 #include <memory>

@@ -1,4 +1,5 @@
 // seeds: tests/golden/images/files/*
+// runs: 20000
 #include "plume/image/decode.hpp"
 #include "plume/image/resize.hpp"
 

@@ -1,4 +1,5 @@
 // seeds: tests/golden/models/*/lm/config.json tests/golden/models/*/vision/open_clip_config.json
+// runs: 15000
 #include "plume/models/config.hpp"
 
 #include "tests/fuzz/fuzz.hpp"

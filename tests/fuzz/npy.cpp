@@ -1,6 +1,7 @@
 // seed: \x93NUMPY\x01\x00\x46\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }          \n12345678
 // seed: \x93NUMPY\x02\x00\x3a\x00\x00\x00{'descr': '|b1', 'fortran_order': True, 'shape': (2,), }  \n\x00\x01
 // seed: \x93NUMPY\x01\x00\x37\x00{'descr': '<i8', 'fortran_order': True, 'shape': (), } \n12345678
+// runs: 200000
 #include "plume/io/npy.hpp"
 
 #include <sys/mman.h>

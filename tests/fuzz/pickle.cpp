@@ -1,5 +1,6 @@
 // What precedes the first protocol mark is skipped, so that whole files are seeds.
 // seeds: tests/golden/weights/*.pt tests/golden/weights/hostile/*.pt
+// runs: 5000
 #include "plume/io/pickle.hpp"
 
 #include "tests/fuzz/fuzz.hpp"

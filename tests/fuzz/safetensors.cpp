@@ -1,5 +1,6 @@
 // seeds: tests/golden/weights/*.safetensors tests/golden/weights/hostile/*.safetensors
 // seeds: tests/golden/models/resampler-video/*.safetensors
+// runs: 70000
 #include "plume/io/safetensors.hpp"
 
 #include "tests/fuzz/fuzz.hpp"

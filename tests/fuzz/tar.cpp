@@ -1,5 +1,6 @@
 // seeds: tests/golden/data/*.tar
 // link: -larchive
+// runs: 100000
 #include "plume/data/tar.hpp"
 
 #include <sys/mman.h>

@@ -1,5 +1,6 @@
 // seeds: tests/golden/tokenizers/*/tokenizer.json tests/golden/tokenizers/*/tokenizer.model
 // seeds: tests/golden/tokenizers/opt/vocab.json+tests/golden/tokenizers/opt/merges.txt
+// runs: 8000
 #include "plume/text/tokenizer.hpp"
 
 #include "tests/fuzz/fuzz.hpp"

@@ -1,4 +1,5 @@
 // seeds: tests/golden/weights/*.pt tests/golden/weights/hostile/*.pt tests/golden/weights/sharded-torch/*.bin
+// runs: 70000
 #include "plume/io/torch_file.hpp"
 
 #include "plume/io/weights.hpp"

@@ -29,6 +29,11 @@ TEST_CASE("config: sizes that no model has are refused by name") {
       CHECK_THROWS_WITH_AS(build(config), doctest::Contains(name), FormatError);
     }
   }
+  for (const char* name : {"model_type", "d_model", "n_layers", "n_heads", "vocab_size"}) {
+    io::Json config = mpt();
+    config[name] = nullptr;
+    CHECK_THROWS_WITH_AS(build(config), doctest::Contains(name), FormatError);
+  }
   io::Json heads = mpt();
   heads["n_heads"] = heads["d_model"].get<index_t>() - 1;
   CHECK_THROWS_WITH_AS(build(heads), doctest::Contains("divides"), FormatError);

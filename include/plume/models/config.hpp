@@ -36,7 +36,8 @@ V field(const std::string& file, const io::Json& config, const char* name, V oth
 }
 template <class V>
 V required(const std::string& file, const io::Json& config, const char* name) {
-  if (!config.contains(name))
+  const auto found = config.find(name);
+  if (found == config.end() || found->is_null())
     fail<FormatError>(file, cat("the field ", name), "a config without it");
   return field<V>(file, config, name, V{});
 }
