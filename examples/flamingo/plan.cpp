@@ -128,18 +128,18 @@ void add_plan(CLI::App& app) {
                "with vision/ and lm/, of which the configurations are read")
       ->required();
   c.add_option("--batch-documents", o.shape.documents.batch, "Documents of a micro-batch")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(index_t{0}, train::most_planned_tokens))
       ->capture_default_str();
   c.add_option("--batch-pairs", o.shape.pairs.batch,
                "Pairs of a micro-batch (default: two for each document)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(index_t{0}, train::most_planned_tokens));
   c.add_option("--tokens-documents", o.shape.documents.tokens, "Tokens of a document")
       ->capture_default_str();
   c.add_option("--tokens-pairs", o.shape.pairs.tokens, "Tokens of a pair")->capture_default_str();
   c.add_option("--images", o.shape.documents.images, "Pictures of a document")
       ->capture_default_str();
   c.add_option("--micro-batches", o.shape.micro_batches, "Micro-batches of a step")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(index_t{1}, index_t{1} << 20))
       ->capture_default_str();
   c.add_option("--precision", o.precision, "What matrix products are taken in")
       ->check(CLI::IsMember({"fp32", "amp_bf16"}))

@@ -198,6 +198,10 @@ TEST_CASE("memory plan: wrong shapes") {
   CHECK_THROWS_AS(train::memory_plan<float>(*model, {}), ValueError);
   CHECK_THROWS_AS(train::memory_plan<float>(*model, {.pairs = {2, 1, 1}, .documents = {}}),
                   ValueError);
+  // A dry run would walk over all of them.
+  CHECK_THROWS_WITH_AS(
+      train::memory_plan<float>(*model, {.pairs = {index_t{1} << 60, 32, 1}, .documents = {}}),
+      doctest::Contains("at most 4194304 tokens in a micro-batch"), ValueError);
   StepShape none{.pairs = {2, 8, 1}, .documents = {}};
   none.micro_batches = 0;
   CHECK_THROWS_AS(train::memory_plan<float>(*model, none), ValueError);

@@ -54,13 +54,13 @@ class Piece {
       text_ = value ? "true" : "false";
     } else if constexpr (std::is_floating_point_v<P>) {
       real_ = static_cast<double>(value);
-      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.real_); };
+      append_ = append_real;
     } else if constexpr (std::is_signed_v<P>) {
       integer_ = value;
-      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.integer_); };
+      append_ = append_integer;
     } else {
       natural_ = value;
-      append_ = [](std::string& out, const Piece& piece) { out += std::to_string(piece.natural_); };
+      append_ = append_natural;
     }
   }
   template <class P>
@@ -74,6 +74,15 @@ class Piece {
   void append_to(std::string& out) const { append_(out, *this); }
 
  private:
+  // No lambdas: one of each for all types of numbers.
+  static void append_real(std::string& out, const Piece& p) { out += std::to_string(p.real_); }
+  static void append_integer(std::string& out, const Piece& p) {
+    out += std::to_string(p.integer_);
+  }
+  static void append_natural(std::string& out, const Piece& p) {
+    out += std::to_string(p.natural_);
+  }
+
   std::string_view text_;
   union {
     long long integer_;

@@ -7,7 +7,8 @@
 //
 // Every gradient is one matrix product, however many axes x has. A frozen w keeps no x, a frozen x no w.
 
-#include "plume/ops/add.hpp"
+#include "plume/ops/columns.hpp"
+#include "plume/ops/definition.hpp"
 #include "plume/ops/matmul.hpp"
 #include "plume/ops/product_operands.hpp"
 
@@ -20,7 +21,7 @@ template <Floating T>
 Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b = {}) {
   const Tensor<T> rows = x.rank() == 1 ? x.unsqueeze(0) : x;
   Tensor<T> y = definition::matmul(rows, w.transpose(0, 1));
-  if (b.defined()) y = definition::add(y, b);
+  if (b.defined()) y = each<T>([](double u, double v) { return u + v; }, y.shape(), y, b);
   return x.rank() == 1 ? y.squeeze(0) : y;
 }
 }  // namespace definition

@@ -39,6 +39,9 @@ struct StepShape {
   bool bf16_frozen = false;  ///< frozen matrices are held in bf16 (nn/hold_frozen.hpp)
 };
 
+/// Tokens of a micro-batch that a plan is made for. No machine has room for as many, and a dry run walks over their ids.
+inline constexpr index_t most_planned_tokens = index_t{1} << 22;
+
 /// Bytes that are there at the peak.
 struct MemoryRow {
   std::string part;
@@ -129,6 +132,11 @@ inline void check(const StepShape& shape) {
     if (s.batch < 0 || (s.batch > 0 && (s.tokens < 2 || s.images < 1)))
       fail<ValueError>("memory_plan", "a batch >= 0 of at least 2 tokens and 1 picture",
                        cat(s.batch, " of ", s.tokens, " and ", s.images));
+    if (s.batch > 0 && s.tokens > most_planned_tokens / s.batch)
+      fail<ValueError>("memory_plan",
+                       cat("at most ", most_planned_tokens,
+                           " tokens in a micro-batch (a step may have more micro-batches)"),
+                       cat(s.batch, " rows of ", s.tokens));
   }
   if (shape.pairs.batch + shape.documents.batch < 1)
     fail<ValueError>("memory_plan", "pairs, documents or both", "neither");
