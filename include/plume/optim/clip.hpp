@@ -10,6 +10,7 @@
 #include <span>
 
 #include "plume/autograd/var.hpp"
+#include "plume/ops/reduce.hpp"
 
 namespace plume {
 
@@ -21,13 +22,10 @@ double sum_of_squares(const T* x, index_t n) {
   return parallel_reduce<double>(
       n, 1, 0.0,
       [=](index_t begin, index_t end) {
-        double sum = 0;
-        PLUME_SIMD_SUM(sum)
-        for (index_t i = begin; i < end; ++i) {
+        return sum_terms<double>(end - begin, [x = x + begin](index_t i) {
           const auto v = static_cast<double>(static_cast<accumulate_t<T>>(x[i]));
-          sum += v * v;
-        }
-        return sum;
+          return v * v;
+        });
       },
       [](double a, double b) { return a + b; });
 }

@@ -49,7 +49,6 @@ inline constexpr R infinity = std::numeric_limits<R>::infinity();
 
 namespace detail {
 
-constexpr index_t most(index_t a, index_t b) noexcept { return a > b ? a : b; }
 constexpr index_t round_up(index_t n, index_t unit) noexcept { return parts(n, unit) * unit; }
 
 struct KeyRange {

@@ -1,8 +1,12 @@
 #pragma once
-// The matrix product by blocks, as in BLIS (Van Zee and van de Geijn, ACM TOMS 41:3, 2015): a block
-// of B (k_block x n_block) and a block of A (m_block x k_block) are packed into panels by all
-// threads, which then claim tasks, rectangles of C. Within a task a panel of A stays in the first
-// cache and the panels of B pass by from the second.
+// The matrix product by blocks, as in BLIS (Van Zee and van de Geijn, ACM TOMS 41:3, 2015), in two forms.
+//
+//   wide   All of A is packed once. Threads claim strips of columns of C; for each the columns of B are packed by the
+//          thread that needs them, into its second cache, and nobody waits for anybody.
+//   tall   For an A too large for that, or a C of few columns: a block of B (k_block x n_block) and a block of A
+//          (m_block x k_block) are packed by all threads, which then claim rectangles of C.
+//
+// Either way a panel of A stays in the first cache while the panels of B pass by from the second.
 //
 // Determinism: an element is the sum over the blocks of k, in order, of one chain of multiply-adds
 // each. Blocks of k depend on k alone; threads only divide the tiles.
@@ -40,12 +44,15 @@ inline constexpr index_t k_block = 2048 / static_cast<index_t>(sizeof(R));
 // The rest are multiples of every tile_rows or tile_cols.
 inline constexpr index_t m_block = 2880, n_block = 4096;
 inline constexpr index_t m_task = 120, n_task = 192;
+/// Elements of A that are packed as a whole: read once for each strip of C, from whatever cache holds them.
+inline constexpr index_t whole_a = index_t{1} << 21;
 
 constexpr index_t least(index_t a, index_t b) noexcept { return a < b ? a : b; }
+constexpr index_t most(index_t a, index_t b) noexcept { return a > b ? a : b; }
 constexpr index_t parts(index_t n, index_t size) noexcept { return (n + size - 1) / size; }
-/// n in parts of nearly equal size, a multiple of `unit`, that is at most `most` (one, too).
-constexpr index_t even_part(index_t n, index_t most, index_t unit) noexcept {
-  return parts(parts(n, parts(n, most)), unit) * unit;
+/// n in parts of nearly equal size, a multiple of `unit`, that is at most `limit` (one, too).
+constexpr index_t even_part(index_t n, index_t limit, index_t unit) noexcept {
+  return parts(parts(n, parts(n, limit)), unit) * unit;
 }
 
 /// C = alpha * tile + beta * C for the `rows` x `cols` part of the tile that exists.
@@ -117,19 +124,18 @@ void pack_panels_b(index_t begin, index_t end, index_t cols, index_t k, index_t 
          packed + begin * NR * depth);
 }
 
-// Few rows: a task packs its own part of B, which nobody else needs, and keeps it in the second
-// cache.
 template <class R, class TA, class TB, class TC>
-void gemm_few_rows(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, Matrix<const TB> b,
-                   R beta, Matrix<TC> c, index_t task_cols) {
+void gemm_wide(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, Matrix<const TB> b,
+               R beta, Matrix<TC> c, index_t task_cols) {
+  constexpr index_t MR = tile_rows<R>;
   const ScratchFrame frame;
   const index_t depth_max = even_part(k, k_block<R>, 16);
-  const index_t m_packed = parts(m, tile_rows<R>) * tile_rows<R>;
+  const index_t panels = parts(m, MR), m_packed = panels * MR;
   R* packed_a = frame.array<R>(m_packed * k);
-  for (index_t p = 0; p < k; p += depth_max) {
-    pack_a(m, least(depth_max, k - p), a.at(0, p).data, a.row_stride, a.col_stride,
-           packed_a + p * m_packed);
-  }
+  parallel_for(panels, k * MR / 3, [=](index_t begin, index_t end) {
+    for (index_t p = 0; p < k; p += depth_max)
+      pack_panels_a(begin, end, m, p, least(depth_max, k - p), a, packed_a + p * m_packed);
+  });
   parallel_tasks(parts(n, task_cols), [=](index_t task) {
     const ScratchFrame mine;
     R* packed_b = mine.array<R>(task_cols * least(depth_max, k));
@@ -144,9 +150,8 @@ void gemm_few_rows(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a,
 }
 
 template <class R, class TA, class TB, class TC>
-void gemm_many_rows(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a,
-                    Matrix<const TB> b, R beta, Matrix<TC> c, index_t task_rows,
-                    index_t task_cols) {
+void gemm_tall(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, Matrix<const TB> b,
+               R beta, Matrix<TC> c, index_t task_rows, index_t task_cols) {
   constexpr index_t MR = tile_rows<R>, NR = tile_cols<R>;
   const ScratchFrame frame;
   const index_t depth_max = even_part(k, k_block<R>, 16);
@@ -191,9 +196,13 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
   constexpr index_t NR = tile_cols<R>, MR = tile_rows<R>;
   const index_t work_ns = m * n / 64 * k;
   const index_t threads = work_ns < 2 * plume::detail::chunk_ns ? 1 : available_threads();
-  index_t task_rows = m_task, task_cols = n_task;
-  if (threads == 1 && m <= m_task) task_rows = m;
-  while (threads > 1 && parts(m, task_rows) * parts(n, task_cols) < 4 * threads &&
+  const index_t wanted = threads == 1 ? 1 : 4 * threads;
+  if (parts(m, MR) * MR * k <= whole_a && (m <= m_task || parts(n, NR) >= wanted)) {
+    const index_t strips = parts(most(parts(n, n_task), wanted), threads) * threads;
+    return gemm_wide(m, n, k, alpha, a, b, beta, c, parts(parts(n, strips), NR) * NR);
+  }
+  index_t task_rows = even_part(m, m_task, MR), task_cols = n_task;
+  while (parts(m, task_rows) * parts(n, task_cols) < wanted &&
          (task_cols > NR || task_rows > 2 * MR)) {
     if (task_cols > NR) {
       task_cols = parts(task_cols / 2, NR) * NR;
@@ -201,11 +210,7 @@ void gemm_blocked(index_t m, index_t n, index_t k, R alpha, Matrix<const TA> a, 
       task_rows = parts(task_rows / 2, MR) * MR;
     }
   }
-  if (m <= m_task && m * k <= m_block * k_block<R>) {
-    gemm_few_rows(m, n, k, alpha, a, b, beta, c, task_cols);
-  } else {
-    gemm_many_rows(m, n, k, alpha, a, b, beta, c, task_rows, task_cols);
-  }
+  gemm_tall(m, n, k, alpha, a, b, beta, c, task_rows, task_cols);
 }
 
 }  // namespace detail
