@@ -240,13 +240,15 @@ TEST_CASE_TEMPLATE("gemm: the same bits for every thread count", T, float, doubl
   struct Size {
     index_t m, n, k;
   };
-  for (const Size s : {Size{1, 3001, 700}, Size{3, 2050, 700}, Size{7, 1999, 513},
-                       Size{130, 520, 600}, Size{600, 40, 300}}) {
+  for (const Size s :
+       {Size{1, 3001, 700}, Size{3, 2050, 700}, Size{7, 1999, 513}, Size{130, 520, 600},
+        Size{600, 40, 300}, Size{130, 4200, 40}, Size{2900, 35, 60}}) {
     for (const Layout lb : {Layout::row_major, Layout::col_major}) {
       const Operand<T> a(s.m, s.k, Layout::row_major, 1);
       const Operand<T> b(s.k, s.n, lb, 2);
       std::vector<T> expected;
-      for (const int threads : {1, 2, 3}) {
+      // One thread takes the wide form, and 40 the tall one: there are not that many strips.
+      for (const int threads : {1, 2, 3, 40}) {
         const Threads scope(threads);
         Operand<T> c(s.m, s.n, Layout::row_major, 3);
         kernel::gemm<T>(s.m, s.n, s.k, R(1), a.in(), b.in(), R(1), c.out());
