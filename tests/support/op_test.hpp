@@ -167,7 +167,7 @@ class OpTest {
         shapes += cat(" ", x.shape());
       }
       INFO("inputs", shapes, ", layout ", static_cast<int>(layout));
-      if (!brief()) check_double(x64, f, definition, options);
+      check_double(x64, f, definition, options);
       check_float(x32, x64, f, definition, options);
     }
     ++record_.checks;
@@ -223,10 +223,12 @@ class OpTest {
   void check_double(const Inputs& x, const F& f, const Definition& definition,
                     const CheckOptions& options) {
     const auto g = [&](const Vars& in) { return detail::as_list(f(in)); };
-    const GradCheckResult gradient = grad_check(g, x);
-    CHECK_MESSAGE(gradient.worst <= options.gradient, "gradient check: ", gradient.worst, " at ",
-                  gradient.where);
-    record_.gradients += gradient.checked;
+    if (!brief()) {
+      const GradCheckResult gradient = grad_check(g, x);
+      CHECK_MESSAGE(gradient.worst <= options.gradient, "gradient check: ", gradient.worst, " at ",
+                    gradient.where);
+      record_.gradients += gradient.checked;
+    }
     Vars constants;
     for (const Tensor<double>& t : x) constants.push_back(constant(t));
     const Vars ys = g(constants);
