@@ -1,5 +1,5 @@
 #pragma once
-// div: y = a / b.   da = dy / b, db = -dy a / b^2
+// div: y = a / b.   da = dy / b, db = -(dy / b) y
 // Operands broadcast; gradients are summed back to their shapes.
 
 #include "plume/autograd/var.hpp"
@@ -29,11 +29,13 @@ Tensor<T> div(const Tensor<T>& a, const Tensor<T>& b) {
 
 template <Floating T>
 Var<T> div(const Var<T>& a, const Var<T>& b) {
-  return record("div", div(a.value(), b.value()), inputs(a, b),
-                [x = saved_if(b.requires_grad(), a.value()), z = b.value()](
+  Tensor<T> y = div(a.value(), b.value());
+  return record("div", y, inputs(a, b),
+                [y = saved_if(b.requires_grad(), y), z = b.value()](
                     const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
-                  if (da) da += sum_to(div(dy, z), da.shape());
-                  if (db) db -= sum_to(div(mul(dy, x), mul(z, z)), db.shape());
+                  Tensor<T> quotient = div(dy, z);
+                  if (db) db -= sum_to(mul(quotient, y), db.shape());
+                  if (da) da += sum_to(std::move(quotient), da.shape());
                 });
 }
 
