@@ -15,6 +15,7 @@
 #include "plume/core/extern_template.hpp"
 #include "plume/core/shape.hpp"
 #include "plume/core/storage.hpp"
+#include "plume/core/streaming.hpp"
 #include "plume/core/strided.hpp"
 
 namespace plume {
@@ -239,6 +240,12 @@ class Tensor {
     }
     strided_loop<1>(shape_, {strides_}, 1, [&](index_t n, const auto& offset, const auto& step) {
       T* to = data_ + offset[0];
+      if (step[0] == 1) {
+        kernel::write_elements(
+            to, n, kernel::streams<T>(numel()),
+            [value](T* out, index_t begin, index_t end) { std::fill_n(out, end - begin, value); });
+        return;
+      }
       for (index_t i = 0; i < n; ++i) to[i * step[0]] = value;
     });
     return *this;
@@ -377,12 +384,27 @@ class Tensor {
   template <class U>
   static void copy_elements(U* to, const Strides& to_strides, const T* from,
                             const Strides& from_strides, const Shape& shape) {
+    const bool streaming = kernel::streams<U>(shape.numel());
     strided_loop<2>(shape, {to_strides, from_strides}, 1,
-                    [&](index_t n, const auto& offset, const auto& step) {
+                    [=](index_t n, const auto& offset, const auto& step) {
                       U* y = to + offset[0];
                       const T* x = from + offset[1];
                       if (step[0] == 1 && step[1] == 1) {
-                        for (index_t i = 0; i < n; ++i) y[i] = convert_scalar<U>(x[i]);
+                        kernel::write_elements(
+                            y, n, streaming,
+                            [x](U* out, index_t begin, index_t end) {
+                              for (index_t i = begin; i < end; ++i)
+                                out[i - begin] = convert_scalar<U>(x[i]);
+                            },
+                            x);
+                        return;
+                      }
+                      if (step[0] == 1 && step[1] == 0) {
+                        kernel::write_elements(
+                            y, n, streaming,
+                            [value = convert_scalar<U>(*x)](U* out, index_t begin, index_t end) {
+                              std::fill_n(out, end - begin, value);
+                            });
                         return;
                       }
                       for (index_t i = 0; i < n; ++i) {

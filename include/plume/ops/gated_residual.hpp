@@ -54,7 +54,7 @@ template <Floating T>
 Tensor<T> gated_residual(const Tensor<T>& x, const Tensor<T>& f, const Tensor<T>& g) {
   detail::check_gated_residual(x, f, g);
   const auto t = detail::gate_of(g);
-  return map("gated_residual", x, f, [t](auto u, auto v) { return u + t * v; });
+  return map<OnVectors::yes>("gated_residual", x, f, [t](auto u, auto v) { return u + t * v; });
 }
 
 /// df.

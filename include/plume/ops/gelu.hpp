@@ -25,24 +25,21 @@ Tensor<T> gelu(const Tensor<T>& x) {
 /// Gaussian error linear unit with erf (not the tanh approximation).
 template <Floating T>
 Tensor<T> gelu(const Tensor<T>& x) {
+  using A = accumulate_t<T>;
   return detail::unary(
       "gelu", UnaryOp::gelu, x,
-      [](auto v) {
-        return v * (decltype(v)(0.5) +
-                    decltype(v)(0.5) * math::erf(v * decltype(v)(0.70710678118654752440)));
-      },
-      1);
+      [](auto v) { return v * (A(0.5) + A(0.5) * math::erf(v * A(0.70710678118654752440))); }, 1);
 }
 
 /// dx from dy and the input x.
 template <Floating T>
 Tensor<T> gelu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
+  using A = accumulate_t<T>;
   return detail::unary_backward(
       "gelu_backward", UnaryOp::gelu, dy, x,
       [](auto g, auto v) {
-        using A = decltype(v);
-        const A cdf = A(0.5) + A(0.5) * math::erf(v * A(0.70710678118654752440));
-        return g * (cdf + v * A(0.39894228040143267794) * math::exp(A(-0.5) * v * v));
+        const auto cdf = A(0.5) + A(0.5) * math::erf(v * A(0.70710678118654752440));
+        return g * (cdf + v * A(0.39894228040143267794) * math::exp_below(A(-0.5) * v * v));
       },
       1);
 }

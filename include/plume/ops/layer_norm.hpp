@@ -72,55 +72,60 @@ void check_layer_norm(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b
 
 // Two passes over a row that is in cache: the difference of squares would lose everything for a large mean.
 template <class T, class A>
-void layer_norm_row(const T* x, const T* w, const T* b, T* y, A* mean, A* rstd, index_t D, A eps) {
+auto layer_norm_row(const T* x, const T* w, const T* b, A* mean, A* rstd, index_t D, A eps) {
   const A mu = sum_row<A>(x, D, [](A v) { return v; }) / static_cast<A>(D);
   const A var = sum_row<A>(x, D, [mu](A v) { return (v - mu) * (v - mu); }) / static_cast<A>(D);
   const A r = A{1} / std::sqrt(var + eps);
   *mean = mu;
   *rstd = r;
-  if (b == nullptr) {
-    PLUME_SIMD
-    for (index_t i = 0; i < D; ++i) {
-      y[i] = static_cast<T>((static_cast<A>(x[i]) - mu) * r * static_cast<A>(w[i]));
+  return [=](T* y, index_t begin, index_t end) {
+    if (b == nullptr) {
+      PLUME_SIMD
+      for (index_t i = begin; i < end; ++i) {
+        y[i - begin] = static_cast<T>((static_cast<A>(x[i]) - mu) * r * static_cast<A>(w[i]));
+      }
+      return;
     }
-    return;
-  }
-  PLUME_SIMD
-  for (index_t i = 0; i < D; ++i) {
-    y[i] = static_cast<T>((static_cast<A>(x[i]) - mu) * r * static_cast<A>(w[i]) +
-                          static_cast<A>(b[i]));
-  }
+    PLUME_SIMD
+    for (index_t i = begin; i < end; ++i) {
+      y[i - begin] = static_cast<T>((static_cast<A>(x[i]) - mu) * r * static_cast<A>(w[i]) +
+                                    static_cast<A>(b[i]));
+    }
+  };
 }
 
-// dx (null: not wanted) and what the row adds to dw and db (null: not wanted).
+// dx (where wanted) and what the row adds to dw and db (null: not wanted).
 template <class T, class A>
-void layer_norm_backward_row(const T* dy, const T* x, const T* w, A mean, A rstd, T* dx, A* dw,
-                             A* db, index_t D) {
+auto layer_norm_backward_row(const T* dy, const T* x, const T* w, A mean, A rstd, bool want_dx,
+                             A* dw, A* db, index_t D) {
   A mean_g = 0;
   A mean_gx = 0;
-  if (dx != nullptr) {
+  if (want_dx) {
     const auto g = [=](index_t i) { return static_cast<A>(dy[i]) * static_cast<A>(w[i]); };
     const auto xhat = [=](index_t i) { return (static_cast<A>(x[i]) - mean) * rstd; };
     mean_g = sum_terms<A>(D, g) / static_cast<A>(D);
     mean_gx = sum_terms<A>(D, [=](index_t i) { return g(i) * xhat(i); }) / static_cast<A>(D);
   }
-  const auto each = [=]<bool want_dx, bool want_sums>() {
-    PLUME_SIMD
-    for (index_t i = 0; i < D; ++i) {
-      const A xhat = (static_cast<A>(x[i]) - mean) * rstd;
-      const A out = static_cast<A>(dy[i]);
-      if constexpr (want_dx) {
-        dx[i] = static_cast<T>(rstd * (out * static_cast<A>(w[i]) - mean_g - xhat * mean_gx));
+  return [=](T* dx, index_t begin, index_t end) {
+    const auto each = [=]<bool has_dx, bool has_sums>() {
+      PLUME_SIMD
+      for (index_t i = begin; i < end; ++i) {
+        const A xhat = (static_cast<A>(x[i]) - mean) * rstd;
+        const A out = static_cast<A>(dy[i]);
+        if constexpr (has_dx) {
+          dx[i - begin] =
+              static_cast<T>(rstd * (out * static_cast<A>(w[i]) - mean_g - xhat * mean_gx));
+        }
+        if constexpr (has_sums) {
+          dw[i] += out * xhat;
+          db[i] += out;
+        }
       }
-      if constexpr (want_sums) {
-        dw[i] += out * xhat;
-        db[i] += out;
-      }
-    }
+    };
+    if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
+    if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
+    if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
   };
-  if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
-  if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
-  if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
 }
 
 }  // namespace detail
@@ -147,9 +152,13 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& w, const Tensor<T>& b 
   if (x.device().is_cpu()) {
     const bool streaming = kernel::streams<T>(N * D);
     parallel_for(N, 2 * D, [=](index_t begin, index_t end) {
-      kernel::write_rows(py, begin, end, D, streaming, [=](index_t n, T* to) {
-        detail::layer_norm_row(px + n * D, pw, pb, to, mean + n, rstd + n, D, static_cast<A>(eps));
-      });
+      kernel::write_rows(
+          py, begin, end, D, streaming,
+          [=](index_t n) {
+            return detail::layer_norm_row(px + n * D, pw, pb, mean + n, rstd + n, D,
+                                          static_cast<A>(eps));
+          },
+          px);
     });
   } else {
     layer_norm_forward_cuda<T>(px, pw, pb, py, mean, rstd, N, D, eps);
@@ -192,12 +201,13 @@ LayerNormGrads<T> layer_norm_backward(const Tensor<T>& dy, const Tensor<T>& x, c
     layer_norm_backward_cuda<T>(px, pw, mean, rstd, pg, pdx, out.dw.data(), out.db.data(), N, D);
     return out;
   }
-  detail::rows_with_sums<T, 2>(N, D, 3 * D, pdx, {out.dw.data(), out.db.data()},
-                               [=](index_t n, T* dxr, const std::array<A*, 2>& sums) {
-                                 detail::layer_norm_backward_row(pg + n * D, px + n * D, pw,
-                                                                 mean[n], rstd[n], dxr, sums[0],
-                                                                 sums[1], D);
-                               });
+  detail::rows_with_sums<T, 2>(
+      N, D, 3 * D, pdx, {out.dw.data(), out.db.data()},
+      [=](index_t n, const std::array<A*, 2>& sums) {
+        return detail::layer_norm_backward_row(pg + n * D, px + n * D, pw, mean[n], rstd[n],
+                                               pdx != nullptr, sums[0], sums[1], D);
+      },
+      pg, px);
   return out;
 }
 

@@ -45,15 +45,17 @@ Tensor<T> log_softmax(const Tensor<T>& x, index_t axis = -1) {
   using A = accumulate_t<T>;
   detail::require_cpu("log_softmax", x);
   return detail::map_rows(
-      x, normalize_axis("log_softmax", axis, x.rank()), 2, [](const T* xr, T* yr, index_t n) {
+      x, normalize_axis("log_softmax", axis, x.rank()), 2, [](const T* xr, index_t n, A*) {
         const A most = detail::max_row<A>(xr, n);
         const A m = most == -std::numeric_limits<A>::infinity() ? A{0} : most;
         const A sum = detail::sum_row<A>(xr, n, [m](A v) { return math::exp_below(v - m); });
         const A log_sum = sum == A{0} ? A{0} : std::log(sum);
-        PLUME_SIMD
-        for (index_t i = 0; i < n; ++i) {
-          yr[i] = static_cast<T>((static_cast<A>(xr[i]) - m) - log_sum);
-        }
+        return [=](T* yr, index_t begin, index_t end) {
+          PLUME_SIMD
+          for (index_t i = begin; i < end; ++i) {
+            yr[i - begin] = static_cast<T>((static_cast<A>(xr[i]) - m) - log_sum);
+          }
+        };
       });
 }
 
@@ -68,16 +70,18 @@ Tensor<T> log_softmax_backward(const Tensor<T>& dy, const Tensor<T>& y, index_t 
   }
   return detail::map_rows(
       dy, y, normalize_axis("log_softmax_backward", axis, y.rank()), 2,
-      [](const T* g, const T* yr, T* out, index_t n) {
+      [](const T* g, const T* yr, index_t n) {
         const A total = detail::sum_row<A>(g, n, [](A v) { return v; });
         // Only a masked row has no probability anywhere.
         const bool masked = detail::max_row<A>(yr, n) == -std::numeric_limits<A>::infinity();
         const A keep = masked ? A{0} : A{1};
-        PLUME_SIMD
-        for (index_t i = 0; i < n; ++i) {
-          out[i] = static_cast<T>(
-              keep * (static_cast<A>(g[i]) - math::exp_below(static_cast<A>(yr[i])) * total));
-        }
+        return [=](T* out, index_t begin, index_t end) {
+          PLUME_SIMD
+          for (index_t i = begin; i < end; ++i) {
+            out[i - begin] = static_cast<T>(
+                keep * (static_cast<A>(g[i]) - math::exp_below(static_cast<A>(yr[i])) * total));
+          }
+        };
       });
 }
 

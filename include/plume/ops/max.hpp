@@ -33,10 +33,8 @@ Tensor<T> max(const Tensor<T>& x, const Dims& axes = {}, bool keep_dims = false)
   detail::require_cpu("max", x);
   if (reduction.count == 0) fail<ShapeError>("max", "at least one element to reduce", x.shape());
   using A = accumulate_t<T>;
-  const Tensor<T> y = detail::reduce_rows(x, reduction, [](const T* row, index_t n) {
-    const A nans = detail::sum_row<A>(row, n, [](A v) { return v != v ? A{1} : A{0}; });
-    return nans > 0 ? std::numeric_limits<A>::quiet_NaN() : detail::max_row<A>(row, n);
-  });
+  const Tensor<T> y = detail::reduce_rows(
+      x, reduction, [](const T* row, index_t n) { return detail::max_row<A, true>(row, n); });
   return keep_dims ? y.reshape(reduction.kept_ones) : y;
 }
 
@@ -56,17 +54,22 @@ Tensor<T> max_backward(const Tensor<T>& dy, const Tensor<T>& x, const Tensor<T>&
   T* const pdx = dx.data();
   const bool streaming = kernel::streams<T>(dx.numel());
   parallel_for(g.numel(), n + 1, [=](index_t begin, index_t end) {
-    kernel::write_rows(pdx, begin, end, n, streaming, [=](index_t r, T* to) {
-      const T* row = px + r * n;
-      const A m = static_cast<A>(py[r]);
-      const A places = detail::sum_row<A>(row, n, [m](A v) { return v == m ? A{1} : A{0}; });
-      const A share = static_cast<A>(pg[r]) / places;
-      const A rest = places == 0 ? std::numeric_limits<A>::quiet_NaN() : A{0};  // m is NaN
-      PLUME_SIMD
-      for (index_t i = 0; i < n; ++i) {
-        to[i] = static_cast<T>(static_cast<A>(row[i]) == m ? share : rest);
-      }
-    });
+    kernel::write_rows(
+        pdx, begin, end, n, streaming,
+        [=](index_t r) {
+          const T* row = px + r * n;
+          const A m = static_cast<A>(py[r]);
+          const A places = detail::sum_row<A>(row, n, [m](A v) { return v == m ? A{1} : A{0}; });
+          const A share = static_cast<A>(pg[r]) / places;
+          const A rest = places == 0 ? std::numeric_limits<A>::quiet_NaN() : A{0};  // m is NaN
+          return [=](T* to, index_t first, index_t last) {
+            PLUME_SIMD
+            for (index_t i = first; i < last; ++i) {
+              to[i - first] = static_cast<T>(static_cast<A>(row[i]) == m ? share : rest);
+            }
+          };
+        },
+        px);
   });
   if (reduction.trailing) return dx;
   Dims back = reduction.order;

@@ -24,19 +24,20 @@ Tensor<T> quick_gelu(const Tensor<T>& x) {
 /// x sigmoid(1.702 x), element by element.
 template <Floating T>
 Tensor<T> quick_gelu(const Tensor<T>& x) {
+  using A = accumulate_t<T>;
   return detail::unary(
-      "quick_gelu", UnaryOp::quick_gelu, x,
-      [](auto v) { return v * math::sigmoid(decltype(v)(1.702) * v); }, 1);
+      "quick_gelu", UnaryOp::quick_gelu, x, [](auto v) { return v * math::sigmoid(A(1.702) * v); },
+      1);
 }
 
 /// dx from dy and the input x.
 template <Floating T>
 Tensor<T> quick_gelu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
+  using A = accumulate_t<T>;
   return detail::unary_backward(
       "quick_gelu_backward", UnaryOp::quick_gelu, dy, x,
       [](auto g, auto v) {
-        using A = decltype(v);
-        const A s = math::sigmoid(A(1.702) * v);
+        const auto s = math::sigmoid(A(1.702) * v);
         return g * (s + A(1.702) * v * s * (1 - s));
       },
       1);

@@ -52,7 +52,7 @@ namespace detail {
 /// sums side by side, so that an addition need not wait for the one before.
 template <class A, class F>
 A sum_terms(index_t n, F term) {
-  constexpr index_t lanes = 32;
+  constexpr index_t lanes = 64;
   double total = 0;
   for (index_t begin = 0; begin < n; begin += 1024) {
     const index_t end = std::min<index_t>(n, begin + 1024);

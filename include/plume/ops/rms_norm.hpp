@@ -43,30 +43,33 @@ void check_rms_norm(const Tensor<T>& x, const Tensor<T>& w) {
   if (!(w.shape() == row)) fail<ShapeError>("rms_norm", cat("weight of shape ", row), w.shape());
 }
 
-// dx (null: not wanted) and what the row adds to dw (null: not wanted).
+// dx (where wanted) and what the row adds to dw (null: not wanted).
 template <class T, class A>
-void rms_norm_backward_row(const T* dy, const T* x, const T* w, A rstd, T* dx, A* dw, index_t D) {
+auto rms_norm_backward_row(const T* dy, const T* x, const T* w, A rstd, bool want_dx, A* dw,
+                           index_t D) {
   A mean_gx = 0;
-  if (dx != nullptr) {
+  if (want_dx) {
     mean_gx = sum_terms<A>(D, [=](index_t i) {
       return static_cast<A>(dy[i]) * static_cast<A>(w[i]) * (static_cast<A>(x[i]) * rstd);
     });
     mean_gx /= static_cast<A>(D);
   }
-  const auto each = [=]<bool want_dx, bool want_sums>() {
-    PLUME_SIMD
-    for (index_t i = 0; i < D; ++i) {
-      const A xhat = static_cast<A>(x[i]) * rstd;
-      const A out = static_cast<A>(dy[i]);
-      if constexpr (want_dx) {
-        dx[i] = static_cast<T>(rstd * (out * static_cast<A>(w[i]) - xhat * mean_gx));
+  return [=](T* dx, index_t begin, index_t end) {
+    const auto each = [=]<bool has_dx, bool has_sums>() {
+      PLUME_SIMD
+      for (index_t i = begin; i < end; ++i) {
+        const A xhat = static_cast<A>(x[i]) * rstd;
+        const A out = static_cast<A>(dy[i]);
+        if constexpr (has_dx) {
+          dx[i - begin] = static_cast<T>(rstd * (out * static_cast<A>(w[i]) - xhat * mean_gx));
+        }
+        if constexpr (has_sums) dw[i] += out * xhat;
       }
-      if constexpr (want_sums) dw[i] += out * xhat;
-    }
+    };
+    if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
+    if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
+    if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
   };
-  if (dx != nullptr && dw != nullptr) each.template operator()<true, true>();
-  if (dx != nullptr && dw == nullptr) each.template operator()<true, false>();
-  if (dx == nullptr && dw != nullptr) each.template operator()<false, true>();
 }
 
 }  // namespace detail
@@ -89,16 +92,21 @@ Tensor<T> rms_norm(const Tensor<T>& x, const Tensor<T>& w, double eps = 1e-6,
   A* pr = rstd != nullptr ? rstd->data() : nullptr;
   const bool streaming = kernel::streams<T>(N * D);
   parallel_for(N, D, [=](index_t begin, index_t end) {
-    kernel::write_rows(py, begin, end, D, streaming, [=](index_t n, T* yr) {
-      const T* xr = px + n * D;
-      const A square = detail::sum_row<A>(xr, D, [](A v) { return v * v; }) / static_cast<A>(D);
-      const A r = A{1} / std::sqrt(square + static_cast<A>(eps));
-      if (pr != nullptr) pr[n] = r;
-      PLUME_SIMD
-      for (index_t i = 0; i < D; ++i) {
-        yr[i] = static_cast<T>(static_cast<A>(xr[i]) * r * static_cast<A>(pw[i]));
-      }
-    });
+    kernel::write_rows(
+        py, begin, end, D, streaming,
+        [=](index_t n) {
+          const T* xr = px + n * D;
+          const A square = detail::sum_row<A>(xr, D, [](A v) { return v * v; }) / static_cast<A>(D);
+          const A r = A{1} / std::sqrt(square + static_cast<A>(eps));
+          if (pr != nullptr) pr[n] = r;
+          return [=](T* yr, index_t first, index_t last) {
+            PLUME_SIMD
+            for (index_t i = first; i < last; ++i) {
+              yr[i - first] = static_cast<T>(static_cast<A>(xr[i]) * r * static_cast<A>(pw[i]));
+            }
+          };
+        },
+        px);
   });
   return y;
 }
@@ -134,9 +142,12 @@ RmsNormGrads<T> rms_norm_backward(const Tensor<T>& dy, const Tensor<T>& x, const
   const A* pr = rstd.data();
   T* pdx = out.dx.data();
   detail::rows_with_sums<T, 1>(
-      N, D, 2 * D, pdx, {out.dw.data()}, [=](index_t n, T* dxr, const std::array<A*, 1>& sums) {
-        detail::rms_norm_backward_row(pg + n * D, px + n * D, pw, pr[n], dxr, sums[0], D);
-      });
+      N, D, 2 * D, pdx, {out.dw.data()},
+      [=](index_t n, const std::array<A*, 1>& sums) {
+        return detail::rms_norm_backward_row(pg + n * D, px + n * D, pw, pr[n], pdx != nullptr,
+                                             sums[0], D);
+      },
+      pg, px);
   return out;
 }
 

@@ -15,30 +15,30 @@ A sum_row(const T* a, const T* b, index_t n, F f) {
   return sum_terms<A>(n, [=](index_t i) { return f(static_cast<A>(a[i]), static_cast<A>(b[i])); });
 }
 
-/// The largest of x[0..n), -infinity for none. NaN is passed over.
-template <class A, class T>
+/// The largest of x[0..n), -infinity for none. NaN is passed over, or wins where `nan_wins`.
+template <class A, bool nan_wins = false, class T>
 A max_row(const T* x, index_t n) {
-  constexpr index_t lanes = 16;
+  constexpr index_t lanes = 64;
   A most[lanes];
+  A nans[lanes] = {};  // how many
   for (A& m : most) m = -std::numeric_limits<A>::infinity();
+  const auto take = [&](A v, index_t j) {
+    most[j] = v > most[j] ? v : most[j];
+    if constexpr (nan_wins) nans[j] += v != v ? A{1} : A{0};
+  };
   index_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     PLUME_SIMD
-    for (index_t j = 0; j < lanes; ++j) {
-      const A v = static_cast<A>(x[i + j]);
-      most[j] = v > most[j] ? v : most[j];
-    }
+    for (index_t j = 0; j < lanes; ++j) take(static_cast<A>(x[i + j]), j);
   }
-  for (index_t j = 0; i + j < n; ++j) {
-    const A v = static_cast<A>(x[i + j]);
-    most[j] = v > most[j] ? v : most[j];
-  }
+  for (index_t j = 0; i + j < n; ++j) take(static_cast<A>(x[i + j]), j);
   for (index_t half = lanes / 2; half > 0; half /= 2) {
     for (index_t j = 0; j < half; ++j) {
       most[j] = most[j + half] > most[j] ? most[j + half] : most[j];
+      nans[j] += nans[j + half];
     }
   }
-  return most[0];
+  return nans[0] > A{0} ? std::numeric_limits<A>::quiet_NaN() : most[0];
 }
 
 /// The tensor with `axis` last, row after row in memory: a copy unless it lies so already.
@@ -47,8 +47,8 @@ Tensor<T> rows_along(const Tensor<T>& x, int axis) {
   return x.transpose(axis, -1).contiguous();
 }
 
-/// row(a, y, n) for every row of `a` along `axis` and of the result, which has the shape of `a`.
-/// cost: nanoseconds per element.
+/// A tensor of the shape of `a` from its rows along `axis`: row(a, n, room) returns fill(to, begin, end), which
+/// writes elements [begin, end) of the result's row. room: n numbers to work with. cost: nanoseconds per element.
 template <Floating T, class Row>
 Tensor<T> map_rows(const Tensor<T>& a, int axis, index_t cost, Row row) {
   const Tensor<T> ra = rows_along(a, axis);
@@ -58,13 +58,15 @@ Tensor<T> map_rows(const Tensor<T>& a, int axis, index_t cost, Row row) {
   T* py = y.data();
   const bool streaming = kernel::streams<T>(y.numel());
   parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
-    kernel::write_rows(py, begin, end, n, streaming,
-                       [=](index_t r, T* to) { row(pa + r * n, to, n); });
+    const ScratchFrame frame;
+    auto* const room = frame.array<accumulate_t<T>>(n);
+    kernel::write_rows(
+        py, begin, end, n, streaming, [=](index_t r) { return row(pa + r * n, n, room); }, pa);
   });
   return y.transpose(axis, -1);
 }
 
-/// row(a, b, y, n) for every row of two tensors of one shape.
+/// The same from two tensors of one shape: row(a, b, n).
 template <Floating T, class Row>
 Tensor<T> map_rows(const Tensor<T>& a, const Tensor<T>& b, int axis, index_t cost, Row row) {
   const Tensor<T> ra = rows_along(a, axis);
@@ -76,19 +78,21 @@ Tensor<T> map_rows(const Tensor<T>& a, const Tensor<T>& b, int axis, index_t cos
   T* py = y.data();
   const bool streaming = kernel::streams<T>(y.numel());
   parallel_for(n == 0 ? 0 : ra.numel() / n, cost * n, [=](index_t begin, index_t end) {
-    kernel::write_rows(py, begin, end, n, streaming,
-                       [=](index_t r, T* to) { row(pa + r * n, pb + r * n, to, n); });
+    kernel::write_rows(
+        py, begin, end, n, streaming, [=](index_t r) { return row(pa + r * n, pb + r * n, n); }, pa,
+        pb);
   });
   return y.transpose(axis, -1);
 }
 
-/// row(n, to, sums) for every row n < N: `to` is where row n of y [N, D] goes (null if y is), sums[k] are D
-/// accumulators to add to; out[k] [D] becomes their total (null: not wanted; all null: sums[k] is null too).
+/// row(n, sums) for every row n < N of y [N, D]. It returns fill(to, begin, end), which writes elements
+/// [begin, end) of the row (to is null if y is) and adds to the same elements of sums[k], D accumulators each.
+/// out[k] [D] becomes the total of sums[k] (null: not wanted; all null: sums[k] is null too).
 /// Blocks of rows add up privately, then the blocks are summed in order: the same bits for every thread
-/// count. cost: nanoseconds per row.
-template <Floating T, std::size_t K, class Row>
-void rows_with_sums(index_t N, index_t D, index_t cost, T* y, const std::array<T*, K>& out,
-                    Row row) {
+/// count. cost: nanoseconds per row. operands: what it reads, row 0 of each.
+template <Floating T, std::size_t K, class Row, class... X>
+void rows_with_sums(index_t N, index_t D, index_t cost, T* y, const std::array<T*, K>& out, Row row,
+                    const X*... operands) {
   using A = accumulate_t<T>;
   const index_t block = std::max<index_t>(16, (N + 63) / 64);
   const index_t blocks = (N + block - 1) / block;
@@ -105,10 +109,10 @@ void rows_with_sums(index_t N, index_t D, index_t cost, T* y, const std::array<T
       }
       const index_t end = std::min(N, (k + 1) * block);
       if (y == nullptr) {
-        for (index_t n = k * block; n < end; ++n) row(n, y, sums);
+        for (index_t n = k * block; n < end; ++n) row(n, sums)(y, 0, D);
       } else {
-        kernel::write_rows(y, k * block, end, D, streaming,
-                           [&](index_t n, T* to) { row(n, to, sums); });
+        kernel::write_rows(
+            y, k * block, end, D, streaming, [&](index_t n) { return row(n, sums); }, operands...);
       }
     }
   });

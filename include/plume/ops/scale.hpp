@@ -23,7 +23,7 @@ Tensor<T> scale(const Tensor<T>& x, double alpha) {
   using A = accumulate_t<T>;
   const A factor = static_cast<A>(alpha);
   return detail::unary(
-      "scale", UnaryOp::scale, x, [factor](A v) { return factor * v; }, 1, alpha);
+      "scale", UnaryOp::scale, x, [factor](auto v) { return factor * v; }, 1, alpha);
 }
 
 template <Floating T>

@@ -32,8 +32,7 @@ Tensor<T> silu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
   return detail::unary_backward(
       "silu_backward", UnaryOp::silu, dy, x,
       [](auto g, auto v) {
-        using A = decltype(v);
-        const A s = math::sigmoid(v);
+        const auto s = math::sigmoid(v);
         return g * (s + v * s * (1 - s));
       },
       1);

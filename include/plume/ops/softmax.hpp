@@ -61,23 +61,17 @@ double exp_row(const T* x, A m, A* e, index_t n) {
   return total;
 }
 
-template <class T>
-void softmax_row(const T* x, T* y, index_t n) {
-  using A = accumulate_t<T>;
+// e: room for n elements.
+template <class T, class A>
+auto softmax_row(const T* x, A* e, index_t n) {
   const A most = max_row<A>(x, n);
   const A m = most == -std::numeric_limits<A>::infinity() ? A{0} : most;
-  const auto divide = [&](A* e) {
-    const double sum = exp_row(x, m, e, n);
-    const A factor = sum == 0 ? A{0} : static_cast<A>(1 / sum);
+  const double sum = exp_row(x, m, e, n);
+  const A factor = sum == 0 ? A{0} : static_cast<A>(1 / sum);
+  return [=](T* y, index_t begin, index_t end) {
     PLUME_SIMD
-    for (index_t i = 0; i < n; ++i) y[i] = static_cast<T>(e[i] * factor);
+    for (index_t i = begin; i < end; ++i) y[i - begin] = static_cast<T>(e[i] * factor);
   };
-  if constexpr (std::is_same_v<A, T>) {
-    divide(y);
-  } else {
-    const ScratchFrame frame;
-    divide(frame.array<A>(n));
-  }
 }
 
 }  // namespace detail
@@ -86,8 +80,9 @@ void softmax_row(const T* x, T* y, index_t n) {
 template <Floating T>
 Tensor<T> softmax(const Tensor<T>& x, index_t axis = -1) {
   detail::require_cpu("softmax", x);
-  return detail::map_rows(x, normalize_axis("softmax", axis, x.rank()), 2,
-                          [](const T* xr, T* yr, index_t n) { detail::softmax_row(xr, yr, n); });
+  return detail::map_rows(
+      x, normalize_axis("softmax", axis, x.rank()), 2,
+      [](const T* xr, index_t n, auto* room) { return detail::softmax_row(xr, room, n); });
 }
 
 /// dx from dy and the result y.
@@ -101,12 +96,14 @@ Tensor<T> softmax_backward(const Tensor<T>& dy, const Tensor<T>& y, index_t axis
   }
   return detail::map_rows(
       dy, y, normalize_axis("softmax_backward", axis, y.rank()), 1,
-      [](const T* g, const T* p, T* out, index_t n) {
+      [](const T* g, const T* p, index_t n) {
         const A dot = detail::sum_row<A>(g, p, n, [](A u, A v) { return u * v; });
-        PLUME_SIMD
-        for (index_t i = 0; i < n; ++i) {
-          out[i] = static_cast<T>(static_cast<A>(p[i]) * (static_cast<A>(g[i]) - dot));
-        }
+        return [=](T* out, index_t begin, index_t end) {
+          PLUME_SIMD
+          for (index_t i = begin; i < end; ++i) {
+            out[i - begin] = static_cast<T>(static_cast<A>(p[i]) * (static_cast<A>(g[i]) - dot));
+          }
+        };
       });
 }
 

@@ -45,7 +45,7 @@ namespace detail {
 // the smallest normal float the result is somewhere under 1.1e-19, far below any eps.
 inline float root(float x) noexcept {
   const float half = 0.5F * x;
-  float y = math::detail::from_bits(0x5f375a86U - (math::detail::to_bits(x) >> 1));
+  float y = math::detail::from_bits<float>(0x5f375a86U - (math::detail::to_bits(x) >> 1));
   y = y * (1.5F - half * y * y);
   y = y * (1.5F - half * y * y);
   const float s = x * y;

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "plume/core/dtype.hpp"
-#include "plume/ops/cpu/vector.hpp"
+#include "plume/core/vector.hpp"
 
 namespace plume::kernel {
 inline namespace PLUME_VECTOR_ABI {

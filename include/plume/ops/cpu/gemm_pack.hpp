@@ -11,8 +11,8 @@
 #include <type_traits>
 
 #include "plume/core/dtype.hpp"
+#include "plume/core/vector.hpp"
 #include "plume/ops/cpu/gemm_kernel.hpp"
-#include "plume/ops/cpu/vector.hpp"
 
 namespace plume::kernel {
 inline namespace PLUME_VECTOR_ABI {

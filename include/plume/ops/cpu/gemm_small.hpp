@@ -8,8 +8,8 @@
 #include "plume/core/dtype.hpp"
 #include "plume/core/parallel.hpp"
 #include "plume/core/scratch.hpp"
+#include "plume/core/vector.hpp"
 #include "plume/ops/cpu/gemm_blocked.hpp"
-#include "plume/ops/cpu/vector.hpp"
 
 namespace plume::kernel {
 inline namespace PLUME_VECTOR_ABI {

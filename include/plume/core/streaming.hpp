@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "plume/core/scratch.hpp"
-#include "plume/ops/cpu/vector.hpp"
+#include "plume/core/vector.hpp"
 
 namespace plume::kernel {
 
@@ -56,40 +56,57 @@ inline void streams_end() noexcept {
 #endif
 }
 
+/// Asks for elements [begin, end) of x to be brought into the cache.
+template <class T>
+void fetch(const T* x, index_t begin, index_t end) noexcept {
+  constexpr index_t line = 64 / sizeof(T);
+  for (index_t i = begin; i < end; i += line) __builtin_prefetch(x + i);
+}
+
 /// fill(to, begin, end) writes elements [begin, end) of the n elements at y to to[0 .. end - begin):
-/// straight there, or piece by piece into a buffer that is then streamed.
-template <class T, class F>
-void write_elements(T* y, index_t n, bool streaming, F&& fill) {
+/// straight there, or piece by piece into a buffer that is then streamed. operands: what it reads, n
+/// elements each.
+template <class T, class F, class... X>
+void write_elements(T* y, index_t n, bool streaming, F&& fill, const X*... operands) {
   if (!streaming) {
     fill(y, index_t{0}, n);
     return;
   }
-  constexpr index_t piece = 4096 / sizeof(T);
-  const ScratchFrame frame;
-  T* buffer = frame.array<T>(piece);
+  constexpr index_t piece = 512 / sizeof(T);
+  constexpr index_t ahead = 4096 / sizeof(T);
+  alignas(vector_bytes) T buffer[piece];
   for (index_t begin = 0; begin < n; begin += piece) {
     const index_t end = n - begin < piece ? n : begin + piece;
+    if (end + ahead <= n) (fetch(operands, begin + ahead, end + ahead), ...);
     fill(buffer, begin, end);
     stream(buffer, y + begin, end - begin);
   }
   streams_end();
 }
 
-/// row(r, to) writes row r of n elements to `to`, for r in [begin, end); y is where row 0 belongs. A row may
-/// be read again while it is written.
-template <class T, class Row>
-void write_rows(T* y, index_t begin, index_t end, index_t n, bool streaming, Row&& row) {
-  if (!streaming) {
-    for (index_t r = begin; r < end; ++r) row(r, y + r * n);
-    return;
-  }
-  const ScratchFrame frame;
-  T* buffer = frame.array<T>(n);
+/// Rows [begin, end) of n elements; y is where row 0 belongs. prepare(r) does what must be done first, such as
+/// sums over the row, and returns fill(to, begin, end), which writes elements [begin, end) of row r to
+/// to[0 .. end - begin). operands: what it reads, row 0 of each.
+template <class T, class Prepare, class... X>
+void write_rows(T* y, index_t begin, index_t end, index_t n, bool streaming, Prepare&& prepare,
+                const X*... operands) {
+  constexpr index_t piece = 512 / sizeof(T);
+  alignas(vector_bytes) T buffer[piece];
   for (index_t r = begin; r < end; ++r) {
-    row(r, buffer);
-    stream(buffer, y + r * n, n);
+    auto fill = prepare(r);
+    if (!streaming) {
+      fill(y + r * n, index_t{0}, n);
+      continue;
+    }
+    const index_t next = (r + 1) * n;
+    for (index_t i = 0; i < n; i += piece) {
+      const index_t stop = n - i < piece ? n : i + piece;
+      if (r + 1 < end) (fetch(operands, next + i, next + stop), ...);
+      fill(buffer, i, stop);
+      stream(buffer, y + r * n + i, stop - i);
+    }
   }
-  streams_end();
+  if (streaming) streams_end();
 }
 
 }  // namespace plume::kernel

@@ -1,4 +1,4 @@
-#include "plume/ops/cpu/streaming.hpp"
+#include "plume/core/streaming.hpp"
 
 #include <doctest/doctest.h>
 
@@ -45,9 +45,15 @@ TEST_CASE_TEMPLATE("streaming: elements land where they belong", T, float, doubl
       plume::kernel::write_elements(
           y, n, streaming, [](T* to, index_t begin, index_t end) { count_up(to, begin, end); });
     });
+    check_every_offset<T>([&](T* y, index_t n) {  // rows longer than a piece
+      plume::kernel::write_rows(y, 0, n > 0 ? 1 : 0, n, streaming, [](index_t) {
+        return [](T* to, index_t begin, index_t end) { count_up(to, begin, end); };
+      });
+    });
     check_every_offset<T>([&](T* y, index_t n) {  // as rows of 5, the rest one by one
-      plume::kernel::write_rows(y, 0, n / 5, 5, streaming,
-                                [](index_t r, T* to) { count_up(to, r * 5, r * 5 + 5); });
+      plume::kernel::write_rows(y, 0, n / 5, 5, streaming, [](index_t r) {
+        return [r](T* to, index_t begin, index_t end) { count_up(to, r * 5 + begin, r * 5 + end); };
+      });
       count_up(y + n / 5 * 5, n / 5 * 5, n);
     });
   }
@@ -68,6 +74,9 @@ TEST_CASE("streaming: a result past the caches has the bits of its parts") {
     }
   };
   check([](const auto& v) { return plume::gelu(v); });
+  check([](const auto& v) { return v.transpose(0, 1).clone().transpose(0, 1).clone(); });
+  check([&](const auto& v) { return w.broadcast_to(v.shape()).clone(); });
+  check([](const auto& v) { return plume::full<float>(v.shape(), 3); });
   check([](const auto& v) { return plume::mul(v, v); });
   check([&](const auto& v) { return plume::mul(v, w); });
   check([](const auto& v) { return plume::softmax(v); });
