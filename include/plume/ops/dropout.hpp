@@ -47,41 +47,45 @@ Tensor<T> dropout(const Tensor<T>& x, const DropoutMask& mask) {
 
 namespace detail {
 
-/// words[i] = word i of 16 blocks of a stream, from `block` on: what philox() gives for 16 counters, as vector
-/// code. The ten rounds are written out so that the state stays in registers.
+/// words[i] = word i of 16 blocks of a stream, from `block` on: what philox() gives for 16 counters, several at a
+/// time. A word is the lower half of an element; what the upper one holds does not matter.
 inline void philox_words(std::uint64_t key, std::uint64_t stream, std::uint64_t block,
                          std::uint32_t* words) noexcept {
-  constexpr int lanes = 16;
-  const auto k0 = static_cast<std::uint32_t>(key);
-  const auto k1 = static_cast<std::uint32_t>(key >> 32);
-  const auto high0 = static_cast<std::uint32_t>(stream);
-  const auto high1 = static_cast<std::uint32_t>(stream >> 32);
-  std::uint32_t out[4][lanes];
-  PLUME_SIMD
-  for (int j = 0; j < lanes; ++j) {
-    constexpr std::uint64_t low = 0xffffffffU;
-    const std::uint64_t counter = block + static_cast<std::uint64_t>(j);
-    std::uint64_t c0 = counter & low;
-    std::uint64_t c1 = counter >> 32;
-    std::uint64_t c2 = high0;
-    std::uint64_t c3 = high1;
-    const auto round = [&](std::uint32_t r) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53U} * c0;
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57U} * c2;
-      c0 = (p1 >> 32) ^ c1 ^ (k0 + r * 0x9E3779B9U);
-      c2 = (p0 >> 32) ^ c3 ^ (k1 + r * 0xBB67AE85U);
-      c1 = p1 & low;
-      c3 = p0 & low;
-    };
-    [&]<std::uint32_t... R>(std::integer_sequence<std::uint32_t, R...>) { (round(R), ...); }
-    (std::make_integer_sequence<std::uint32_t, 10>{});
-    out[0][j] = static_cast<std::uint32_t>(c0);
-    out[1][j] = static_cast<std::uint32_t>(c1);
-    out[2][j] = static_cast<std::uint32_t>(c2);
-    out[3][j] = static_cast<std::uint32_t>(c3);
+  using kernel::Words64;
+  constexpr std::uint64_t lanes = sizeof(Words64) / sizeof(std::uint64_t), vectors = 16 / lanes;
+  constexpr std::uint64_t lower = 0xffffffffU;
+  const Words64 m0 = Words64{} + 0xD2511F53U, m1 = Words64{} + 0xCD9E8D57U;
+  static constexpr auto places = [] {
+    std::array<std::uint64_t, 16> p{};
+    for (std::size_t j = 0; j < 16; ++j) p[j] = j;
+    return p;
+  }();
+  Words64 c0[vectors], c1[vectors], c2[vectors], c3[vectors];
+  for (std::uint64_t v = 0; v < vectors; ++v) {
+    std::memcpy(&c0[v], places.data() + v * lanes, sizeof(Words64));
+    c0[v] += block;
+    c1[v] = c0[v] >> 32;
+    c2[v] = Words64{} + stream;
+    c3[v] = Words64{} + (stream >> 32);
   }
-  for (int j = 0; j < lanes; ++j) {
-    for (int w = 0; w < 4; ++w) words[4 * j + w] = out[w][j];
+  auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9U, k1 += 0xBB67AE85U) {
+    for (std::uint64_t v = 0; v < vectors; ++v) {
+      const Words64 p0 = kernel::multiply_lower(c0[v], m0), p1 = kernel::multiply_lower(c2[v], m1);
+      c0[v] = (p1 >> 32) ^ c1[v] ^ k0;
+      c2[v] = (p0 >> 32) ^ c3[v] ^ k1;
+      c1[v] = p1;
+      c3[v] = p0;
+    }
+  }
+  for (std::uint64_t v = 0; v < vectors; ++v) {
+    const Words64 a = (c0[v] & lower) | (c1[v] << 32), b = (c2[v] & lower) | (c3[v] << 32);
+    std::uint64_t pairs[2 * lanes];
+    for (std::uint64_t j = 0; j < lanes; ++j) {
+      pairs[2 * j] = a[j];
+      pairs[2 * j + 1] = b[j];
+    }
+    std::memcpy(words + 4 * lanes * v, pairs, sizeof pairs);
   }
 }
 
@@ -105,20 +109,27 @@ Tensor<T> dropout(const Tensor<T>& x, const DropoutMask& mask) {
   const index_t n = x.numel();
   const std::uint32_t threshold = mask.threshold();
   const A factor = static_cast<A>(1 / (1 - mask.p));
-  parallel_for((n + group - 1) / group, 2 * group, [=](index_t first, index_t last) {
-    std::uint32_t words[group];
-    for (index_t g = first; g < last; ++g) {
-      detail::philox_words(mask.seed, mask.stream, static_cast<std::uint64_t>(g * (group / 4)),
-                           words);
-      const index_t begin = g * group;
-      const index_t count = std::min(group, n - begin);
-      PLUME_SIMD
-      for (index_t j = 0; j < count; ++j) {
-        // Not a product with 0: an infinity that is dropped must be gone.
-        const A v = static_cast<A>(px[begin + j]) * factor;
-        py[begin + j] = static_cast<T>(words[j] < threshold ? A{0} : v);
-      }
-    }
+  const bool streaming = kernel::streams<T>(n);
+  parallel_for((n + group - 1) / group, group, [=](index_t first, index_t last) {
+    const index_t start = first * group;
+    const T* in = px + start;
+    kernel::write_elements(
+        py + start, std::min(n, last * group) - start, streaming,
+        [=](T* to, index_t begin, index_t end) {  // begin is a multiple of group
+          std::uint32_t words[group];
+          for (index_t i = begin; i < end; i += group) {
+            detail::philox_words(mask.seed, mask.stream,
+                                 static_cast<std::uint64_t>((start + i) / 4), words);
+            const index_t count = std::min(group, end - i);
+            PLUME_SIMD
+            for (index_t j = 0; j < count; ++j) {
+              // Not a product with 0: an infinity that is dropped must be gone.
+              const A v = static_cast<A>(in[i + j]) * factor;
+              to[i - begin + j] = static_cast<T>(words[j] < threshold ? A{0} : v);
+            }
+          }
+        },
+        in);
   });
   return y;
 }
