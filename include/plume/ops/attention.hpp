@@ -153,6 +153,12 @@ Tensor<T> heads_inside(const Shape& shape) {
   return Tensor<T>(Shape{shape[0], shape[2], shape[1], shape[3]}).transpose(1, 2);
 }
 
+/// The same, or in row-major order if that is how x lies: a gradient for whoever made x.
+template <Floating T>
+Tensor<T> heads_as_in(const Tensor<T>& x) {
+  return x.is_contiguous() ? Tensor<T>(x.shape()) : heads_inside<T>(x.shape());
+}
+
 /// The matrix of batch b and head h of [B, H, N, hd]; null for no tensor and for no elements.
 template <class T>
 kernel::Matrix<const T> head_of(const Tensor<T>& x, index_t b, index_t h) {
@@ -263,9 +269,9 @@ AttentionGrads<T> attention_backward(const Tensor<T>& dy, const Tensor<T>& q, co
   const Tensor<T> ys = want_dq || want_dk ? detail::unit_rows(y) : dys;
   const Tensor<R> sums = lse.contiguous();
   AttentionGrads<T> out;
-  if (want_dq) out.dq = detail::heads_inside<T>(q.shape());
-  if (want_dk) out.dk = detail::heads_inside<T>(k.shape());
-  if (want_dv) out.dv = detail::heads_inside<T>(k.shape());
+  if (want_dq) out.dq = detail::heads_as_in(q);
+  if (want_dk) out.dk = detail::heads_as_in(k);
+  if (want_dv) out.dv = detail::heads_as_in(k);
 
   // Few heads are cut into pieces by keys, as their shape alone says: each piece has a part of dq.
   const index_t keys = detail::rows_per_task(S, B * H, 16, 192, S);
@@ -321,12 +327,12 @@ Var<T> attention(const Var<T>& q, const Var<T>& k, const Var<T>& v,
                 [operands, q = operands.keep_if(records, qs), k = operands.keep_if(records, ks),
                  v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), lse,
                  options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
-                  const auto g =
+                  auto g =
                       attention_backward(operands.round(dy), q.value(), k.value(), v.value(),
                                          y.value(), lse, options, bool(dq), bool(dk), bool(dv));
-                  if (dq) dq += g.dq;
-                  if (dk) dk += g.dk;
-                  if (dv) dv += g.dv;
+                  if (dq) dq += std::move(g.dq);
+                  if (dk) dk += std::move(g.dk);
+                  if (dv) dv += std::move(g.dv);
                 });
 }
 

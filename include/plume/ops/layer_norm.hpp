@@ -225,10 +225,10 @@ Var<T> layer_norm(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}, double
                     if (db) db += sum_to(dy, db.shape());
                     return;
                   }
-                  const auto g = layer_norm_backward(dy, x, w, saved, bool(dx), bool(dw), bool(db));
-                  if (dx) dx += g.dx;
-                  if (dw) dw += g.dw;
-                  if (db) db += g.db;
+                  auto g = layer_norm_backward(dy, x, w, saved, bool(dx), bool(dw), bool(db));
+                  if (dx) dx += std::move(g.dx);
+                  if (dw) dw += std::move(g.dw);
+                  if (db) db += std::move(g.db);
                 });
 }
 

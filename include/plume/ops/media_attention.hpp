@@ -325,12 +325,12 @@ Var<T> media_attention(const Var<T>& q, const Var<T>& k, const Var<T>& v, const 
                  v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), image,
                  saved = std::move(saved),
                  options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
-                  const auto g = media_attention_backward(operands.round(dy), q.value(), k.value(),
-                                                          v.value(), y.value(), image, saved,
-                                                          options, bool(dq), bool(dk), bool(dv));
-                  if (dq) dq += g.dq;
-                  if (dk) dk += g.dk;
-                  if (dv) dv += g.dv;
+                  auto g = media_attention_backward(operands.round(dy), q.value(), k.value(),
+                                                    v.value(), y.value(), image, saved, options,
+                                                    bool(dq), bool(dk), bool(dv));
+                  if (dq) dq += std::move(g.dq);
+                  if (dk) dk += std::move(g.dk);
+                  if (dv) dv += std::move(g.dv);
                 });
 }
 

@@ -159,9 +159,9 @@ Var<T> rms_norm(const Var<T>& x, const Var<T>& w, double eps = 1e-6) {
   return record(
       "rms_norm", std::move(y), inputs(x, w),
       [x = x.value(), w = w.value(), rstd](const Tensor<T>& dy, GradSink<T> dx, GradSink<T> dw) {
-        const auto g = rms_norm_backward(dy, x, w, rstd, bool(dx), bool(dw));
-        if (dx) dx += g.dx;
-        if (dw) dw += g.dw;
+        auto g = rms_norm_backward(dy, x, w, rstd, bool(dx), bool(dw));
+        if (dx) dx += std::move(g.dx);
+        if (dw) dw += std::move(g.dw);
       });
 }
 

@@ -50,15 +50,24 @@ void store_dq(index_t queries, index_t size, R scale, R* part, index_t count, in
 
 namespace detail {
 
-/// c[n][size] += a[n][depth] b[depth][size]: a by rows, b packed `room` deep, room in c for whole tiles.
+/// c[n][size] += a[n][depth] b[depth][size], where c has `old` rows and the others begin here; returns how many
+/// it has now: n, or a few more if as many rows of a are 0. a by rows, b packed `room` deep, room in c for whole
+/// tiles.
 template <class R>
-void add_products(index_t n, index_t size, index_t depth, const R* a, const R* b, index_t room,
-                  R* c, index_t c_stride) noexcept {
+index_t add_products(index_t n, index_t size, index_t depth, const R* a, const R* b, index_t room,
+                     R* c, index_t c_stride, index_t old) noexcept {
   constexpr index_t N = tile_cols<R>;
   for (index_t j = 0; j < size; j += N) {
-    lane_products<false>(n, depth, a, 0, b + j * room, N, 2,
-                         LaneResult<R>{.c = c + j, .stride = c_stride, .add = true});
+    if (old > 0) {
+      lane_products<false>(least(n, old), depth, a, 0, b + j * room, N, 2,
+                           LaneResult<R>{.c = c + j, .stride = c_stride, .add = true});
+    }
+    if (n > old) {
+      lane_products<false>(n - old, depth, a + old * N, 0, b + j * room, N, 2,
+                           LaneResult<R>{.c = c + old * c_stride + j, .stride = c_stride});
+    }
   }
+  return most(old, round_up(n, tile_rows<R> / 3));
 }
 
 /// Packs n rows of x, a tile of rows after the other, as right operands with a lane per column.
@@ -69,8 +78,13 @@ void pack_rows(index_t n, index_t size, Matrix<const T> x, R* packed) noexcept {
   for (index_t t = 0; t < n; t += N) {
     const index_t rows = least(N, n - t), room = rows <= W ? W : N;
     for (index_t c = 0; c < size; c += N) {
-      pack_panel<query_block<R>>(least(N, size - c), rows, x.at(t, c).data, index_t{1},
-                                 x.row_stride, packed + t * width + c * room);
+      R* to = packed + t * width + c * room;
+      if (size - c < N) {
+        pack_panel<query_block<R>>(size - c, rows, x.at(t, c).data, index_t{1}, x.row_stride, to);
+        continue;
+      }
+      for (index_t i = 0; i < rows; ++i)
+        copy_lanes<query_block<R>>(x.at(t + i, c).data, to + i * N);
     }
   }
 }
@@ -161,7 +175,7 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
       }
     }
   };
-  clear(grad.dq, lanes * stride);
+  if (keys.begin == keys.end) clear(grad.dq, lanes * stride);
   clear_rows(s_begin, keys.begin);
   clear_rows(keys.end, s_end);
 
@@ -171,29 +185,39 @@ void attention_backward(const AttentionHead<R, T>& head, const AttentionGradient
     pack_a(depth, size, k.data, k.row_stride, index_t{1}, k_keys);
     if (want_ds) pack_a(depth, size, v.data, v.row_stride, index_t{1}, v_keys);
     if (want_dq) pack_a(size, depth, k.data, index_t{1}, k.row_stride, k_columns);
-    clear(dk, tile_up * width);
-    clear(dv, tile_up * width);
-    for (index_t t = head.causal ? most(0, s - head.offset) / N * N : 0; t < queries; t += N) {
+    const bool first = s == keys.begin;
+    index_t dk_rows = 0, dv_rows = 0;  // rows that are there: later queries see more keys
+    for (index_t t = 0; t < queries; t += N) {
       const index_t next = s + tile + t / N * ahead;
       prefetch_keys(next, least(next + ahead, keys.end));
       const index_t rows = least(N, queries - t);
-      const index_t n = seen_in_tile(head, s, depth, t + rows);
-      if (n == 0) continue;
       const index_t vectors = vectors_of<R>(rows), room = vectors * W;
+      const index_t n = seen_in_tile(head, s, depth, t + rows);
+      if (n == 0) {
+        if (first) clear(want_dq ? grad.dq + t * stride : nullptr, room * stride);
+        continue;
+      }
       lane_products<true>(n, size, k_keys, size, q_lanes + t * size, room, vectors,
                           LaneResult<R>{p, N});
       bias_and_mask(head, s, n, t, room, p);
       for (index_t j = 0; j < room; j += W) powers<R>(n, N, load(lse + t + j), p + j);
-      if (want_dv) add_products(n, size, rows, p, dy_rows + t * width, room, dv, width);
+      if (want_dv) {
+        dv_rows = add_products(n, size, rows, p, dy_rows + t * width, room, dv, width, dv_rows);
+      }
       if (!want_ds) continue;
       lane_products<true>(n, size, v_keys, size, dy_lanes + t * size, room, vectors,
                           LaneResult<R>{.c = ds, .stride = N, .p = p, .delta = delta + t});
-      if (want_dk) add_products(n, size, rows, ds, q_rows + t * width, room, dk, width);
+      if (want_dk) {
+        dk_rows = add_products(n, size, rows, ds, q_rows + t * width, room, dk, width, dk_rows);
+      }
       if (want_dq) {
-        lane_products<true>(size, n, k_columns, depth, ds, N, vectors,
-                            LaneResult<R>{.c = grad.dq + t * stride, .stride = room, .add = true});
+        lane_products<true>(
+            size, n, k_columns, depth, ds, N, vectors,
+            LaneResult<R>{.c = grad.dq + t * stride, .stride = room, .add = !first});
       }
     }
+    if (want_dk) clear(dk + dk_rows * width, (depth - least(depth, dk_rows)) * width);
+    if (want_dv) clear(dv + dv_rows * width, (depth - least(depth, dv_rows)) * width);
     if (want_dk) store_rows(depth, size, head.scale, dk, width, grad.dk.at(s, 0));
     if (want_dv) store_rows(depth, size, R(1), dv, width, grad.dv.at(s, 0));
   }
