@@ -89,6 +89,14 @@ inline index_t chunk_size(index_t n, index_t cost_ns) noexcept {
   return size > 1 ? size : 1;
 }
 
+// What this thread wrote by streaming stores (core/streaming.hpp) becomes visible to others before what it
+// writes next.
+inline void order_streamed_stores() noexcept {
+#if defined(__x86_64__)
+  __asm__ volatile("sfence" ::: "memory");
+#endif
+}
+
 // Calls call(state, c) for c in [0, chunks). Chunks are claimed in order, so when several throw,
 // the exception of the first one is the one that arrives, as in a serial loop. Not a template:
 // OpenMP is compiled once.
@@ -115,12 +123,14 @@ inline void run_chunks(index_t chunks, void (*call)(void*, index_t), void* state
           }
         }
       }
+      order_streamed_stores();
     }
     if (error) std::rethrow_exception(error);
     return;
   }
 #endif
   for (index_t c = 0; c < chunks; ++c) call(state, c);
+  order_streamed_stores();
 }
 
 }  // namespace detail

@@ -21,7 +21,8 @@ constexpr bool streams(index_t elements) noexcept {
 
 inline namespace PLUME_VECTOR_ABI {
 
-/// to[i] = from[i] with streaming stores where the machine has them. streams_end() comes after the last.
+/// to[i] = from[i] with streaming stores where the machine has them, within a parallel loop: its end is where
+/// other threads see them (run_chunks in core/parallel.hpp).
 template <class T>
 void stream(const T* from, T* to, index_t n) noexcept {
 #if defined(__x86_64__)
@@ -49,13 +50,6 @@ void stream(const T* from, T* to, index_t n) noexcept {
 
 }  // namespace PLUME_VECTOR_ABI
 
-/// Streamed elements become visible to other threads in the order of ordinary stores again.
-inline void streams_end() noexcept {
-#if defined(__x86_64__)
-  __asm__ volatile("sfence" ::: "memory");
-#endif
-}
-
 /// Asks for elements [begin, end) of x to be brought into the cache.
 template <class T>
 void fetch(const T* x, index_t begin, index_t end) noexcept {
@@ -64,8 +58,8 @@ void fetch(const T* x, index_t begin, index_t end) noexcept {
 }
 
 /// fill(to, begin, end) writes elements [begin, end) of the n elements at y to to[0 .. end - begin):
-/// straight there, or piece by piece into a buffer that is then streamed. operands: what it reads, n
-/// elements each.
+/// straight there, or piece by piece into a buffer that is then streamed (see stream). operands: what it reads,
+/// n elements each.
 template <class T, class F, class... X>
 void write_elements(T* y, index_t n, bool streaming, F&& fill, const X*... operands) {
   if (!streaming) {
@@ -81,7 +75,6 @@ void write_elements(T* y, index_t n, bool streaming, F&& fill, const X*... opera
     fill(buffer, begin, end);
     stream(buffer, y + begin, end - begin);
   }
-  streams_end();
 }
 
 /// Rows [begin, end) of n elements; y is where row 0 belongs. prepare(r) does what must be done first, such as
@@ -106,7 +99,6 @@ void write_rows(T* y, index_t begin, index_t end, index_t n, bool streaming, Pre
       stream(buffer, y + r * n + i, stop - i);
     }
   }
-  if (streaming) streams_end();
 }
 
 }  // namespace plume::kernel

@@ -7,6 +7,7 @@
 #include "plume/ops/map.hpp"
 #include "plume/ops/mul.hpp"
 #include "plume/ops/op.hpp"
+#include "plume/ops/scale.hpp"
 #include "plume/ops/sum.hpp"
 
 namespace plume {
@@ -34,7 +35,7 @@ Var<T> div(const Var<T>& a, const Var<T>& b) {
                 [y = saved_if(b.requires_grad(), y), z = b.value()](
                     const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
                   Tensor<T> quotient = div(dy, z);
-                  if (db) db -= sum_to(mul(quotient, y), db.shape());
+                  if (db) db += scale(sum_to(mul(quotient, y), db.shape()), -1);
                   if (da) da += sum_to(std::move(quotient), da.shape());
                 });
 }

@@ -6,6 +6,7 @@
 #include "plume/ops/definition.hpp"
 #include "plume/ops/map.hpp"
 #include "plume/ops/op.hpp"
+#include "plume/ops/scale.hpp"
 #include "plume/ops/sum.hpp"
 
 namespace plume {
@@ -31,7 +32,7 @@ Var<T> sub(const Var<T>& a, const Var<T>& b) {
   return record("sub", sub(a.value(), b.value()), inputs(a, b),
                 [](const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
                   if (da) da += sum_to(dy, da.shape());
-                  if (db) db -= sum_to(dy, db.shape());
+                  if (db) db += scale(sum_to(dy, db.shape()), -1);
                 });
 }
 
