@@ -1,7 +1,9 @@
 #pragma once
 // Writing results that are larger than the caches. An ordinary store first fetches the line it overwrites;
 // a streaming store does not, which saves a third of the traffic of y = f(x). It also leaves nothing of
-// the result in the cache, so it is for results of which little would be left there anyway.
+// the result in the cache, so it is for results of which little would be left there anyway. Their operands are
+// fetched ahead: a processor prefetches within a page of 4 KiB and then starts again, and a loop that computes
+// for as long as memory takes would wait for both in turn.
 
 #include <cstring>
 

@@ -93,23 +93,26 @@ inline Vector<R> load_as(const T* p) noexcept {
   }
 }
 
-/// a b, element by element, of what the lower halves of the elements hold; the upper halves may hold anything.
-/// One instruction, where g++ makes three of a 64-bit product.
 typedef std::uint64_t Words64 __attribute__((vector_size(vector_bytes)));
+
+/// a b, element by element, of what the lower halves of the elements hold; the upper halves may hold anything.
 inline Words64 multiply_lower(Words64 a, Words64 b) noexcept {
-#if defined(__GNUC__) && !defined(__clang__) && defined(__SSE2__)
+  // One instruction, where g++ makes three of a 64-bit product.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__SSE2__) && \
+    (defined(__AVX2__) || !defined(__AVX__))
   typedef int Words32 __attribute__((vector_size(vector_bytes)));
-  typedef long long Product __attribute__((vector_size(vector_bytes)));
   const auto u = reinterpret_cast<Words32>(a), v = reinterpret_cast<Words32>(b);
 #if defined(__AVX512F__)
-  return reinterpret_cast<Words64>(__builtin_ia32_pmuludq512_mask(u, v, Product{}, 0xff));
+  typedef long long Products __attribute__((vector_size(vector_bytes)));
+  return reinterpret_cast<Words64>(__builtin_ia32_pmuludq512_mask(u, v, Products{}, 0xff));
 #elif defined(__AVX2__)
   return reinterpret_cast<Words64>(__builtin_ia32_pmuludq256(u, v));
-#elif !defined(__AVX__)
+#else
   return reinterpret_cast<Words64>(__builtin_ia32_pmuludq128(u, v));
 #endif
-#endif
+#else
   return (a & 0xffffffffU) * (b & 0xffffffffU);
+#endif
 }
 
 template <class R>

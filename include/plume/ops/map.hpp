@@ -61,6 +61,7 @@ void require_cpu(std::string_view op, const Tensor<T>& x) {
 
 }  // namespace detail
 
+/// Whether f takes a Vector<float> as well as one number.
 enum class OnVectors : bool { no, yes };
 
 namespace detail {
