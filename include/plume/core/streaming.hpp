@@ -52,11 +52,25 @@ void stream(const T* from, T* to, index_t n) noexcept {
 
 }  // namespace PLUME_VECTOR_ABI
 
-/// Asks for elements [begin, end) of x to be brought into the cache.
+/// Asks for elements [begin, end) of x to be brought into the cache. Always inline, like what calls it: g++ takes a
+/// function that does nothing else for one without effect, and drops the call.
 template <class T>
-void fetch(const T* x, index_t begin, index_t end) noexcept {
+[[gnu::always_inline]] inline void fetch(const T* x, index_t begin, index_t end) noexcept {
   constexpr index_t line = 64 / sizeof(T);
   for (index_t i = begin; i < end; i += line) __builtin_prefetch(x + i);
+}
+
+/// Streams the n elements at y, piece by piece through a buffer: fetch_for(begin, end), then fill(to, begin, end).
+template <class T, class F, class Fetch>
+void stream_pieces(T* y, index_t n, F& fill, Fetch fetch_for) {
+  constexpr index_t piece = 512 / sizeof(T);
+  alignas(vector_bytes) T buffer[piece];
+  for (index_t begin = 0; begin < n; begin += piece) {
+    const index_t end = n - begin < piece ? n : begin + piece;
+    fetch_for(begin, end);
+    fill(buffer, begin, end);
+    stream(buffer, y + begin, end - begin);
+  }
 }
 
 /// fill(to, begin, end) writes elements [begin, end) of the n elements at y to to[0 .. end - begin):
@@ -68,15 +82,11 @@ void write_elements(T* y, index_t n, bool streaming, F&& fill, const X*... opera
     fill(y, index_t{0}, n);
     return;
   }
-  constexpr index_t piece = 512 / sizeof(T);
   constexpr index_t ahead = 4096 / sizeof(T);
-  alignas(vector_bytes) T buffer[piece];
-  for (index_t begin = 0; begin < n; begin += piece) {
-    const index_t end = n - begin < piece ? n : begin + piece;
-    if (end + ahead <= n) (fetch(operands, begin + ahead, end + ahead), ...);
-    fill(buffer, begin, end);
-    stream(buffer, y + begin, end - begin);
-  }
+  stream_pieces(
+      y, n, fill, [=](index_t begin, index_t end) __attribute__((always_inline)) {
+        if (end + ahead <= n) (fetch(operands, begin + ahead, end + ahead), ...);
+      });
 }
 
 /// Rows [begin, end) of n elements; y is where row 0 belongs. prepare(r) does what must be done first, such as
@@ -85,8 +95,6 @@ void write_elements(T* y, index_t n, bool streaming, F&& fill, const X*... opera
 template <class T, class Prepare, class... X>
 void write_rows(T* y, index_t begin, index_t end, index_t n, bool streaming, Prepare&& prepare,
                 const X*... operands) {
-  constexpr index_t piece = 512 / sizeof(T);
-  alignas(vector_bytes) T buffer[piece];
   for (index_t r = begin; r < end; ++r) {
     auto fill = prepare(r);
     if (!streaming) {
@@ -94,12 +102,10 @@ void write_rows(T* y, index_t begin, index_t end, index_t n, bool streaming, Pre
       continue;
     }
     const index_t next = (r + 1) * n;
-    for (index_t i = 0; i < n; i += piece) {
-      const index_t stop = n - i < piece ? n : i + piece;
-      if (r + 1 < end) (fetch(operands, next + i, next + stop), ...);
-      fill(buffer, i, stop);
-      stream(buffer, y + r * n + i, stop - i);
-    }
+    stream_pieces(
+        y + r * n, n, fill, [=](index_t first, index_t last) __attribute__((always_inline)) {
+          if (r + 1 < end) (fetch(operands, next + first, next + last), ...);
+        });
   }
 }
 

@@ -241,9 +241,7 @@ class Tensor {
     strided_loop<1>(shape_, {strides_}, 1, [&](index_t n, const auto& offset, const auto& step) {
       T* to = data_ + offset[0];
       if (step[0] == 1) {
-        kernel::write_elements(
-            to, n, kernel::streams<T>(numel()),
-            [value](T* out, index_t begin, index_t end) { std::fill_n(out, end - begin, value); });
+        write_constant(to, n, kernel::streams<T>(numel()), value);
         return;
       }
       for (index_t i = 0; i < n; ++i) to[i * step[0]] = value;
@@ -400,17 +398,19 @@ class Tensor {
                         return;
                       }
                       if (step[0] == 1 && step[1] == 0) {
-                        kernel::write_elements(
-                            y, n, streaming,
-                            [value = convert_scalar<U>(*x)](U* out, index_t begin, index_t end) {
-                              std::fill_n(out, end - begin, value);
-                            });
+                        write_constant(y, n, streaming, convert_scalar<U>(*x));
                         return;
                       }
                       for (index_t i = 0; i < n; ++i) {
                         y[i * step[0]] = convert_scalar<U>(x[i * step[1]]);
                       }
                     });
+  }
+  template <class U>
+  static void write_constant(U* to, index_t n, bool streaming, U value) {
+    kernel::write_elements(to, n, streaming, [value](U* out, index_t begin, index_t end) {
+      std::fill_n(out, end - begin, value);
+    });
   }
   template <class U>
   static U convert_scalar(T value) {

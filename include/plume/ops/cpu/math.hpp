@@ -47,7 +47,6 @@ template <Floats V>
 inline Bits<V> to_bits(V x) noexcept {
   return std::bit_cast<Bits<V>>(x);
 }
-constexpr std::uint32_t bits_of(float x) noexcept { return std::bit_cast<std::uint32_t>(x); }
 
 template <Floats V>
 inline V all(float value) noexcept {
@@ -68,14 +67,9 @@ inline V to_floats(Signed<V> x) noexcept {
 
 // A choice written as arithmetic, which g++ turns into a blend. Of ?: on scalars it makes branches (the
 // comparison of floats could trap, or one side is a constant), and then a loop stays scalar.
-inline std::uint32_t mask(bool condition) noexcept {
-  return 0U - static_cast<std::uint32_t>(condition);
-}
-inline std::uint32_t select(bool condition, std::uint32_t yes, std::uint32_t no) noexcept {
-  return no ^ ((yes ^ no) & mask(condition));
-}
 inline float select(bool condition, float yes, float no) noexcept {
-  return from_bits<float>(select(condition, to_bits(yes), to_bits(no)));
+  const std::uint32_t mask = 0U - static_cast<std::uint32_t>(condition);
+  return from_bits<float>(to_bits(no) ^ ((to_bits(yes) ^ to_bits(no)) & mask));
 }
 // On vectors ?: is a blend already. A comparison of them is -1 or 0 in each place.
 template <class M, class V>
@@ -113,7 +107,7 @@ inline V exp_bounded(V x) noexcept {
   const V p = exp_of_rest(x, shifted);
   // 2^n in two factors, since n reaches from -150 to 128.
   const Bits<V> first = to_bits((shifted - exp_shift) * 0.5F + exp_shift);
-  const Bits<V> second = to_bits(shifted) - first + bits_of(exp_shift);
+  const Bits<V> second = to_bits(shifted) - first + to_bits(exp_shift);
   const V y = p * from_bits<V>(first << 23) * from_bits<V>(second << 23);
   return select(x < -104.0F, all<V>(0.0F), y);
 }
@@ -143,7 +137,6 @@ inline V log(V x) noexcept {
   using Bits = detail::Bits<V>;
   // x = 2^n m with m in [sqrt(1/2), sqrt(2)); subnormal x is scaled first.
   constexpr float least_normal = 0x1p-126F;
-  const Bits raw = detail::to_bits(x);
   const Bits bits = detail::to_bits(detail::select(x < least_normal, x * 8388608.0F, x));
   constexpr std::uint32_t sqrt_half = 0x3f3504f3U;
   const Bits offset = bits - sqrt_half;
@@ -161,12 +154,12 @@ inline V log(V x) noexcept {
   p = p * f + 3.333331045e-1F;
   const V f2 = f * f;
   const V result = n * 0.693359375F + (f + (f2 * (p * f - 0.5F) - n * 2.12194440e-4F));
-  // What is not a positive finite number: infinity and NaN stay, 0 becomes -infinity, the rest NaN.
+  // What is not a positive finite number: infinity stays, 0 becomes -infinity, the rest is NaN.
   constexpr float infinity = __builtin_inff();
   const V negative =
       detail::select(x == 0.0F, detail::all<V>(-infinity), detail::all<V>(__builtin_nanf("")));
   const V finite = detail::select(x > 0.0F, result, negative);
-  return detail::select(raw == detail::bits_of(infinity), x, finite);
+  return detail::select(x == infinity, x, finite);
 }
 
 /// Relative error below 4e-7; never above 1 in magnitude.
