@@ -14,8 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "plume/eval/question_key.hpp"
 #include "plume/eval/vqa_answer.hpp"
-#include "plume/text/fields.hpp"
 
 namespace plume::eval {
 
@@ -24,13 +24,6 @@ struct VqaAccuracy {
   double overall = 0;
   std::map<std::string, double> by_question, by_answer_type, by_question_type;
 };
-
-/// A question's id as a key: some data sets number questions, others name them.
-inline std::string question_key(const text::Field& id) {
-  if (id.is_string()) return id.string();
-  if (!id.json().is_number_integer()) id.refuse("a question's number or name");
-  return id.json().dump();
-}
 
 namespace detail {
 
