@@ -71,10 +71,10 @@ TEST_CASE("scores: of hand-made answers") {
   REQUIRE(rows.size() == 3);
   CHECK(rows[0].seeds == std::vector<std::uint32_t>{42, 43});
   CHECK(rows[0].queries == 3);
-  const std::vector<double>& both = rows[0].by_seed.at("vqa_accuracy");
-  CHECK(rows[0].scores.at("vqa_accuracy").mean == (both[0] + both[1]) / 2);
-  CHECK(rows[0].scores.at("vqa_accuracy").deviation ==
-        doctest::Approx(std::abs(both[0] - both[1]) / std::sqrt(2.0)));
+  const auto& both = rows[0].by_seed.at("vqa_accuracy");
+  CHECK(rows[0].scores.at("vqa_accuracy").mean == (*both[0] + *both[1]) / 2);
+  CHECK(*rows[0].scores.at("vqa_accuracy").deviation ==
+        doctest::Approx(std::abs(*both[0] - *both[1]) / std::sqrt(2.0)));
 }
 
 TEST_CASE("scores: the same of shuffled answers, and of their lines read again") {
@@ -108,12 +108,75 @@ TEST_CASE("scores: a missing answer, one that comes twice, and one without truth
   std::vector<Answer> twice = some();
   twice.push_back(twice[0]);
   CHECK_THROWS_AS((void)score_answers(twice), FormatError);
+  std::vector<Answer> same_id = some();
+  same_id[1].id = same_id[0].id;
+  CHECK_THROWS_WITH_AS(
+      (void)score_answers(same_id),
+      "[vqav2, 4 shots, seed 42] expected each id once, got 100 at the places 0 and 1",
+      FormatError);
 
   std::vector<Answer> secret{answer("vqav2", 42, 0, 1, "yes", {})};
   const std::vector<SeedScores> scores = score_answers(secret);
   CHECK(scores[0].scores.empty());
   CHECK(scores[0].queries == 1);
   CHECK_FALSE(to_json(secret[0]).contains("truth"));
+}
+
+TEST_CASE("scores: a metric that is undefined says why, and takes no other along") {
+  const std::vector<SeedScores> good = [] {
+    std::vector<Answer> all = some();
+    return score_answers(all);
+  }();
+  const auto scored = [&](auto&& change) {
+    std::vector<Answer> all = some();
+    for (Answer& a : all) change(a);
+    // As `flamingo score` reads them.
+    for (Answer& a : all) a = answer_of_json("line", io::parse_json("line", to_json(a).dump()));
+    const std::vector<SeedScores> got = score_answers(all);
+    std::vector<SeedScores> changed;
+    REQUIRE(got.size() == good.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      if (got[i].scores != good[i].scores) changed.push_back(got[i]);
+    REQUIRE(changed.size() == 1);
+    return changed[0];
+  };
+  const SeedScores memes = scored([](Answer& a) {
+    if (a.benchmark == "hateful-memes") a.truth = {{"class_id", 0}, {"class_name", "no"}};
+  });
+  CHECK(memes.scores.at("accuracy") == 75);
+  CHECK(memes.undefined.at("roc_auc") ==
+        "all 4 queries are of the class \"no\", and a ROC curve needs both classes");
+  const SeedScores nan = scored([](Answer& a) {
+    if (a.benchmark == "hateful-memes" && a.place == 2) a.chosen.reset();
+    if (a.benchmark == "hateful-memes" && a.place == 3) a.chosen->probability = NAN;
+  });
+  CHECK(nan.scores.empty());
+  for (const char* metric : {"accuracy", "roc_auc"})
+    CHECK(nan.undefined.at(metric) ==
+          "2 of 4 answers have no class, for the model's log-probabilities are not numbers, the "
+          "first is that of 102");
+  const SeedScores captions = scored([](Answer& a) {
+    if (a.benchmark == "coco" && a.place == 1) a.truth["references"] = io::Json::array();
+  });
+  CHECK(captions.undefined.size() == 3);
+  CHECK(captions.undefined.at("cider").find("1 of 2 answers have no reference caption") == 0);
+  const SeedScores questions = scored([](Answer& a) {
+    if (a.benchmark == "vqav2" && a.seed == 43 && a.place == 2) a.truth = nullptr;
+  });
+  CHECK(questions.undefined.at("vqa_accuracy") ==
+        "1 of 3 answers have no truth, the first is that of 102");
+  CHECK(scored([](Answer& a) {
+          if (a.benchmark == "vqav2" && a.seed == 42) a.truth["answers"] = io::Json::array();
+        }).undefined.size() == 1);
+  // One seed of two: the other's score stays, and there is no mean.
+  std::vector<Answer> all = some();
+  all[3].truth["answers"] = io::Json::array();
+  const ShotScores row = over_seeds(score_answers(all))[0];
+  CHECK(row.benchmark == "vqav2");
+  CHECK(row.scores.empty());
+  CHECK(row.by_seed.at("vqa_accuracy")[0] == 40.74);
+  CHECK_FALSE(row.by_seed.at("vqa_accuracy")[1]);
+  CHECK(row.undefined.at("vqa_accuracy").find("seed 43: 1 of 3 answers") == 0);
 }
 
 TEST_CASE("scores: a line that is no answer is named") {
@@ -131,8 +194,8 @@ TEST_CASE("scores: a line that is no answer is named") {
 TEST_CASE("scores: spread") {
   const std::vector<double> one{3}, three{1, 2, 6};
   CHECK(spread_of(one).mean == 3);
-  CHECK(spread_of(one).deviation == 0);
+  CHECK_FALSE(spread_of(one).deviation);
   CHECK(spread_of(three).mean == doctest::Approx(3));
-  CHECK(spread_of(three).deviation == doctest::Approx(std::sqrt(7.0)));
+  CHECK(*spread_of(three).deviation == doctest::Approx(std::sqrt(7.0)));
   CHECK_THROWS_AS((void)spread_of({}), ValueError);
 }

@@ -15,8 +15,8 @@ using plume::cat;
 using plume::io::Json;
 using plume::train::fixed;
 
-std::string with_spread(const eval::Spread& s, std::size_t seeds) {
-  return fixed(s.mean, 1) + (seeds > 1 ? " ± " + fixed(s.deviation, 1) : "");
+std::string with_spread(const eval::Spread& s) {
+  return fixed(s.mean, 1) + (s.deviation ? " ± " + fixed(*s.deviation, 1) : "");
 }
 
 std::vector<std::string> benchmark_names(const std::vector<eval::ShotScores>& rows) {
@@ -43,7 +43,7 @@ plume::report::Table table_of(const std::vector<eval::ShotScores>& rows) {
       for (const auto& row : rows) {
         if (row.benchmark != name || row.shots != n) continue;
         const auto score = row.scores.find(b.metric);
-        if (score != row.scores.end()) cell = with_spread(score->second, row.seeds.size());
+        if (score != row.scores.end()) cell = with_spread(score->second);
       }
       line.push_back(cell);
     }
@@ -52,18 +52,33 @@ plume::report::Table table_of(const std::vector<eval::ShotScores>& rows) {
   return out;
 }
 
-/// What a table does not show: seeds, queries, demonstrations that did not fit.
+/// The metrics of a row that are undefined, those with the same reason together.
+std::string undefined_of(const eval::ShotScores& row) {
+  std::map<std::string, std::string> names;  // by reason
+  for (const auto& [name, why] : row.undefined) {
+    std::string& list = names[why];
+    list += (list.empty() ? "" : ", ") + name;
+  }
+  std::string out;
+  for (const auto& [why, list] : names)
+    out += cat("; ", list, " at ", row.shots, row.shots == 1 ? " shot" : " shots",
+               " undefined: ", why);
+  return out;
+}
+
+/// What a table does not show: seeds, queries, demonstrations that did not fit, why a metric is undefined.
 std::string notes_of(const std::vector<eval::ShotScores>& rows) {
   std::string out;
   for (const std::string& name : benchmark_names(rows)) {
-    std::string dropped;
+    std::string dropped, undefined;
     std::size_t queries = 0, seeds = 0;
     bool scored = true;
     for (const auto& row : rows) {
       if (row.benchmark != name) continue;
       queries = row.queries;
       seeds = row.seeds.size();
-      scored = scored && !row.scores.empty();
+      scored = scored && !row.by_seed.empty();
+      undefined += undefined_of(row);
       if (row.dropped > 0)
         dropped += cat(dropped.empty() ? "" : ", ", row.dropped, " at ", row.shots, " shots");
     }
@@ -71,7 +86,7 @@ std::string notes_of(const std::vector<eval::ShotScores>& rows) {
                seeds == 1 ? " seed" : " seeds");
     if (!scored) out += "; the answers are not public";
     if (!dropped.empty()) out += "; demonstrations that did not fit, the first ones: " + dropped;
-    out += ".\n";
+    out += undefined + ".\n";
   }
   return out;
 }
@@ -101,10 +116,21 @@ Json results_of(const std::vector<eval::ShotScores>& rows) {
   Json out = Json::array();
   for (const auto& row : rows) {
     Json scores = Json::object();
-    for (const auto& [name, spread] : row.scores)
-      scores[name] = {{"mean", spread.mean},
-                      {"deviation", spread.deviation},
-                      {"by_seed", row.by_seed.at(name)}};
+    for (const auto& [name, values] : row.by_seed) {
+      Json by_seed = Json::array();
+      for (const std::optional<double>& x : values) by_seed.push_back(x ? Json(*x) : Json());
+      Json& score = scores[name] = {
+          {"mean", nullptr}, {"deviation", nullptr}, {"by_seed", std::move(by_seed)}};
+      if (const auto spread = row.scores.find(name); spread == row.scores.end()) {
+        score["undefined"] = row.undefined.at(name);
+      } else {
+        score["mean"] = spread->second.mean;
+        if (spread->second.deviation)
+          score["deviation"] = *spread->second.deviation;
+        else
+          score["deviation_undefined"] = "one seed";
+      }
+    }
     out.push_back({{"benchmark", row.benchmark},
                    {"metric", eval::benchmark(row.benchmark).metric},
                    {"shots", row.shots},
@@ -127,12 +153,16 @@ std::string plot_of(const std::vector<eval::ShotScores>& rows, const std::string
     const eval::Spread& s = score->second;
     line.x.push_back(static_cast<double>(row.shots));
     line.y.push_back(s.mean);
-    line.low.push_back(s.mean - s.deviation);
-    line.high.push_back(s.mean + s.deviation);
+    line.low.push_back(s.mean - s.deviation.value_or(0));
+    line.high.push_back(s.mean + s.deviation.value_or(0));
   }
   plume::report::PlotOptions options;
   options.x_label = "shots";
   options.y_label = b.metric;
+  for (const auto& row : rows) {
+    if (row.benchmark == name && row.undefined.contains(b.metric))
+      options.note = cat("undefined at ", row.shots, " shots: ", row.undefined.at(b.metric));
+  }
   options.whole_x = true;
   options.x_ticks = line.x;
   return plume::report::line_plot({line}, options);

@@ -9,8 +9,10 @@
 //
 // The truth of a caption is {"references": [...]}, of a class {"class_id", "class_name"}; a class has "class_id",
 // "probability" and "log_probabilities" {name: mean over its tokens} of the likeliest classes. "truth" is missing
-// where answers are not public. What has a score of its own has it in "score".
+// where answers are not public. What has a score of its own has it in "score". Where the model's log-probabilities are not numbers there
+// is no class, and the prediction is empty.
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -83,7 +85,9 @@ inline Answer answer_of_json(const std::string& where, const io::Json& json) {
   out.truth = row["truth"].json();
   if (!row["score"].is_null()) out.score = number(row["score"]);
   if (!row["class_id"].is_null()) {
-    out.chosen = ChosenClass{row["class_id"].integer(most), number(row["probability"])};
+    const text::Field probability = row["probability"];
+    out.chosen = ChosenClass{row["class_id"].integer(most),
+                             probability.is_null() ? NAN : number(probability)};
     for (const text::Field& pair : row["log_probabilities"].list()) {
       const std::vector<text::Field> both = pair.list();
       if (both.size() != 2) pair.refuse("a name and a number");

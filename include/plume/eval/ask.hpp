@@ -45,8 +45,11 @@ std::string prediction_of(const Benchmark& b, const std::string& raw) {
   }
 }
 
-inline ChosenClass chosen_of(const std::vector<double>& log_probabilities,
-                             const std::vector<std::string>& names, index_t kept) {
+/// None where a log-probability is not a number.
+inline std::optional<ChosenClass> chosen_of(const std::vector<double>& log_probabilities,
+                                            const std::vector<std::string>& names, index_t kept) {
+  for (const double x : log_probabilities)
+    if (std::isnan(x)) return std::nullopt;
   const Choice choice = likeliest(log_probabilities);
   ChosenClass out{choice.class_id, choice.probability};
   std::vector<index_t> order = counted(std::ssize(names));
@@ -210,7 +213,9 @@ class Asker {
     }
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i].chosen = detail::chosen_of(mean_of(scores[i]), names, options.kept_classes);
-      out[i].raw = out[i].prediction = names.at(static_cast<std::size_t>(out[i].chosen->class_id));
+      if (out[i].chosen)
+        out[i].raw = out[i].prediction =
+            names.at(static_cast<std::size_t>(out[i].chosen->class_id));
     }
   }
 
