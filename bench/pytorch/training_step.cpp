@@ -58,10 +58,10 @@ int main(int argc, char** argv) {
     const train::Batch<float> batch = bench::random_batch(std::stol(argv[1]), std::stol(argv[2]));
     write(argv[3], *model, batch);
     train::Stepper<float> stepper(*model, bench::recipe_without_warmup());
-    std::cout << io::Json{{"ready", true}}.dump() << std::endl;
+    std::cout << io::print_json(io::Json{{"ready", true}}) << std::endl;
     for (std::string line; std::getline(std::cin, line);) {
       if (line == "memory") {
-        std::cout << io::Json{{"peak", process_bytes("VmHWM")}, {"before", before}}.dump()
+        std::cout << io::print_json(io::Json{{"peak", process_bytes("VmHWM")}, {"before", before}})
                   << std::endl;
         continue;
       }
@@ -69,10 +69,12 @@ int main(int argc, char** argv) {
       const double loss = stepper.accumulate(batch, 1);
       const train::StepResult done = stepper.update();
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-      std::cout << io::Json{{"seconds", took.count()},           {"loss", loss},
-                            {"norm", done.gradient_norm},        {"forward", done.seconds.forward},
-                            {"backward", done.seconds.backward}, {"update", done.seconds.update}}
-                       .dump()
+      std::cout << io::print_json(io::Json{{"seconds", took.count()},
+                                           {"loss", loss},
+                                           {"norm", done.gradient_norm},
+                                           {"forward", done.seconds.forward},
+                                           {"backward", done.seconds.backward},
+                                           {"update", done.seconds.update}})
                 << std::endl;
     }
   } catch (const std::exception& error) {

@@ -48,7 +48,7 @@ void write_documents(const std::string& path) {
     document["similarity_matrix"].push_back(row);
   }
   data::TarWriter tar(path);
-  for (int i = 0; i < records; ++i) tar.add(cat(i, ".json"), document.dump());
+  for (int i = 0; i < records; ++i) tar.add(cat(i, ".json"), io::print_json(document));
   tar.commit();
 }
 

@@ -46,7 +46,7 @@ std::vector<Shot> read_shots(const std::string& path) {
   for (const io::Json& entry : list) {
     for (const char* key : {"image", "text"}) {
       if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string())
-        fail<FormatError>(path, cat("a text \"", key, "\" in each entry"), entry.dump());
+        fail<FormatError>(path, cat("a text \"", key, "\" in each entry"), io::print_json(entry));
     }
     out.push_back({(folder / entry["image"].get<std::string>()).string(), entry["text"]});
   }
@@ -116,7 +116,8 @@ void caption(const CaptionOptions& given) {
     for (const auto& row : result.tokens)
       texts.push_back(words.decode(row, {.skip_special_tokens = true}));
     if (given.json) {
-      std::cout << io::Json{{"images", files}, {"texts", texts}, {"scores", result.scores}}.dump()
+      std::cout << io::print_json(
+                       io::Json{{"images", files}, {"texts", texts}, {"scores", result.scores}})
                 << std::endl;
     } else if (streams) {
       std::cout << std::endl;

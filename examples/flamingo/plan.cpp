@@ -92,7 +92,7 @@ void run(PlanOptions given) {
                 {"advice", io::Json::array()}});
     for (const auto& a : advice)
       out["advice"].push_back({{"text", a.text}, {"saves", a.saves}, {"peak", a.plan.peak}});
-    std::cout << out.dump(2) << '\n';
+    std::cout << io::print_json(out, 2) << '\n';
     return;
   }
   train::print_plan(std::cout, plan);

@@ -99,7 +99,7 @@ struct PretrainOptions {
   /// Writes OUT/training.json, last of all: it tells that the rest is there.
   void done(const plume::io::Json& what) const {
     save_json(what, out + "/training.json");
-    std::cout << out << ": " << what.dump() << std::endl;
+    std::cout << out << ": " << plume::io::print_json(what) << std::endl;
   }
 };
 

@@ -169,7 +169,7 @@ void write_page(const std::string& demo, const Json& results, const std::vector<
   page.paragraph(
       "run/report.html has the curves and gates of the Flamingo; random/predictions.html and "
       "rices/predictions.html have every kind of question with its prompt.");
-  page.facts({{"results", results.dump(1)}});
+  page.facts({{"results", plume::io::print_json(results, 1)}});
   page.write(demo + "/report.html");
 }
 

@@ -96,12 +96,12 @@ inline std::vector<Miss> misses(const plume::io::Json& results, const std::strin
                                 const plume::io::Json& expected) {
   std::vector<Miss> out;
   if (!expected.is_object() || expected.empty())
-    plume::fail<plume::FormatError>(file, "an object of bands", expected.dump());
+    plume::fail<plume::FormatError>(file, "an object of bands", plume::io::print_json(expected));
   for (const auto& [where, band] : expected.items()) {
     if (!band.is_array() || band.size() != 2 || !band[0].is_number() || !band[1].is_number() ||
         !where.starts_with('/'))
       plume::fail<plume::FormatError>(file, plume::cat("[low, high] of a pointer for ", where),
-                                      band.dump());
+                                      plume::io::print_json(band));
     Miss miss{where, band[0].get<double>(), band[1].get<double>(), std::nullopt};
     const plume::io::Json::json_pointer pointer(where);
     if (results.contains(pointer) && results[pointer].is_number())

@@ -20,7 +20,7 @@ inline void save_weights(const plume::nn::Module& module, const std::filesystem:
 }
 
 inline void save_json(const plume::io::Json& json, const std::filesystem::path& path) {
-  plume::write_whole(path.string(), json.dump(2) + "\n");
+  plume::write_whole(path.string(), plume::io::print_json(json, 2) + "\n");
 }
 
 }  // namespace world

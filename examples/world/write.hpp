@@ -131,9 +131,9 @@ inline void write_captions(const fs::path& folder, const std::vector<HeldOut>& p
     annotations.push_back({{"id", picture.id}, {"image_id", picture.id}, {"caption", text}});
   }
   plume::write_whole((folder / "karpathy.json").string(),
-                     Json{{"dataset", "coco"}, {"images", split}}.dump());
+                     plume::io::print_json(Json{{"dataset", "coco"}, {"images", split}}));
   plume::write_whole((folder / "annotations.json").string(),
-                     Json{{"images", images}, {"annotations", annotations}}.dump());
+                     plume::io::print_json(Json{{"images", images}, {"annotations", annotations}}));
 }
 
 /// One question about each picture, with the ten equal answers that the published form asks for.
@@ -160,9 +160,9 @@ inline void write_questions(const fs::path& folder, const std::vector<HeldOut>& 
     }
     const std::string part = query ? "val" : "train";
     plume::write_whole((folder / (part + "_questions.json")).string(),
-                       Json{{"questions", questions}}.dump());
+                       plume::io::print_json(Json{{"questions", questions}}));
     plume::write_whole((folder / (part + "_annotations.json")).string(),
-                       Json{{"annotations", annotations}}.dump());
+                       plume::io::print_json(Json{{"annotations", annotations}}));
   }
 }
 
@@ -213,7 +213,8 @@ inline void clear(const fs::path& root) {
   fs::create_directories(root);
   if (!fs::exists(root / "world.json") && !fs::is_empty(root))
     plume::fail<plume::ValueError>("world", "an empty folder or one with a world", root.string());
-  plume::write_whole((root / "world.json").string(), Json{{"unfinished", true}}.dump() + "\n");
+  plume::write_whole((root / "world.json").string(),
+                     plume::io::print_json(Json{{"unfinished", true}}) + "\n");
   for (const char* set : {"coco", "vqav2"}) fs::remove_all(root / set);
   std::vector<fs::path> shards;
   for (const auto& entry : fs::directory_iterator(root)) {
@@ -240,9 +241,10 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
   for (const char* sub :
        {"coco/train2014", "coco/val2014", "vqav2/train2014", "vqav2/val2014", "model/tokenizer"})
     detail::fs::create_directories(root / sub);
-  plume::write_whole((root / "model/tokenizer/tokenizer.json").string(), tokenizer_json().dump());
+  plume::write_whole((root / "model/tokenizer/tokenizer.json").string(),
+                     plume::io::print_json(tokenizer_json()));
   plume::write_whole((root / "model/tokenizer/tokenizer_config.json").string(),
-                     tokenizer_config().dump());
+                     plume::io::print_json(tokenizer_config()));
   detail::write_text(root / "text.txt", options);
   detail::write_shards(root, "pairs-", options.pairs, options.pairs_a_shard, [&](index_t i) {
     Scene scene = draw_scene(options.seed, Part::pairs, static_cast<std::uint64_t>(i));
@@ -253,7 +255,7 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
   detail::write_shards(
       root, "documents-", options.documents, options.documents_a_shard, [&](index_t i) {
         const auto made = document(options.seed, static_cast<std::uint64_t>(i), options.side);
-        return detail::Files{{".json", detail::bytes_of(made.dump())}};
+        return detail::Files{{".json", detail::bytes_of(plume::io::print_json(made))}};
       });
   const std::vector<detail::HeldOut> pictures = detail::held_out(options);
   detail::in_order(
@@ -270,7 +272,8 @@ inline void make_world(const std::string& folder, const MakeOptions& options) {
   const Names names = held_out_names(options.seed);
   detail::write_captions(root / "coco", pictures, names);
   detail::write_questions(root / "vqav2", pictures, names);
-  plume::write_whole((root / "world.json").string(), detail::description(options).dump(2) + "\n");
+  plume::write_whole((root / "world.json").string(),
+                     plume::io::print_json(detail::description(options), 2) + "\n");
 }
 
 }  // namespace world

@@ -1,3 +1,4 @@
+// seed: {"a":[NaN,-Infinity,1e999,"\\ud800",{"b":1,"b":2}],"":01}
 // seeds: tests/golden/models/*/lm/config.json tests/golden/models/*/vision/open_clip_config.json
 // runs: 15000
 #include "plume/models/config.hpp"

@@ -212,7 +212,8 @@ namespace detail {
 inline std::string encoder_of(const Json& manifest) {
   const Json& options = manifest.at("options");
   std::string out;
-  for (const char* key : {"clip", "gelu", "bf16"}) out += options.at(key).dump() + "\n";
+  for (const char* key : {"clip", "gelu", "bf16"})
+    out += plume::io::print_json(options.at(key)) + "\n";
   for (const auto& [part, digest] : manifest.at("files").items())
     if (part.starts_with("vision")) out += part + " " + digest.get<std::string>() + "\n";
   return out;
@@ -227,8 +228,9 @@ inline void write_submission(const EvaluateOptions& given,
   const std::string file = choice.paths.at("test-questions").string();
   const Json questions = eval::detail::read_dataset("the questions", file);
   const auto fill = choice.name == "vizwiz" ? eval::vizwiz_submission : eval::vqav2_submission;
-  plume::write_whole(given.submission,
-                     fill({"predictions", results}, {file, questions}).dump() + "\n");
+  plume::write_whole(
+      given.submission,
+      plume::io::print_json(fill({"predictions", results}, {file, questions})) + "\n");
 }
 
 }  // namespace detail
@@ -250,7 +252,7 @@ inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
   }
   if (std::filesystem::exists(manifest_file))
     require_same_manifest(given.out, plume::io::read_json(manifest_file), manifest);
-  plume::write_whole(manifest_file, manifest.dump(1) + "\n");
+  plume::write_whole(manifest_file, plume::io::print_json(manifest, 1) + "\n");
 
   cut_torn_line(file);
   std::set<std::tuple<std::string, plume::index_t, std::uint32_t, plume::index_t>> known;

@@ -138,7 +138,9 @@ inline void require_same_manifest(const std::string& what, const plume::io::Json
       };
       if (of(a) == of(b)) continue;
       different += plume::cat(different.empty() ? "" : "; ", part, " ", key);
-      if (part == "options") different += plume::cat(" ", of(a).dump(), ", now ", of(b).dump());
+      if (part == "options")
+        different +=
+            plume::cat(" ", plume::io::print_json(of(a)), ", now ", plume::io::print_json(of(b)));
     }
   };
   for (const char* part : {"files", "pictures", "prompts", "decoding"})

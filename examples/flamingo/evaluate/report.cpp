@@ -204,7 +204,7 @@ plume::report::Picture picture_of(const eval::Answer& a) {
   if (a.score) out.facts.emplace_back("score", fixed(*a.score, 3));
   if (a.raw != a.prediction) out.facts.emplace_back("as generated", a.raw);
   if (a.chosen) out.facts.emplace_back("probability", fixed(a.chosen->probability, 3));
-  out.facts.emplace_back("id", a.id.dump());
+  out.facts.emplace_back("id", plume::io::print_json(a.id));
   return out;
 }
 
@@ -216,7 +216,7 @@ std::string write_reports(const std::string& folder, std::vector<eval::Answer>& 
   const plume::report::Table table = table_of(rows);
   const std::string notes = notes_of(rows);
   const std::string text = markdown(table, notes);
-  plume::write_whole(folder + "/results.json", results_of(rows).dump(1) + "\n");
+  plume::write_whole(folder + "/results.json", plume::io::print_json(results_of(rows), 1) + "\n");
   plume::write_whole(folder + "/table.md", text);
 
   plume::report::Page page("Predictions");

@@ -20,7 +20,7 @@ constexpr double tolerance = 1e-9;
 inline void check_text(const Json& recorded, bool at_end, Report& report) {
   const auto text = recorded.at("text").get<std::string>();
   const auto tokens = recorded.at("tokens").get<std::string>();
-  const std::string name = "tokens of " + Json(text).dump();
+  const std::string name = "tokens of " + plume::io::print_json(Json(text));
   report.equal(name, plume::eval::joined(plume::eval::ptb_tokenize({text, ""}).front()), tokens);
   if (at_end) {
     report.equal(name + " at the end of a file",
@@ -74,10 +74,10 @@ inline void check_evaluation(const std::filesystem::path& folder, const std::str
   const plume::eval::CaptionEvaluation got = plume::eval::evaluate_captions(
       (folder / "annotations.json").string(), (folder / "results.json").string());
   std::map<std::string, const plume::eval::CaptionedImage*> images;
-  for (const auto& image : got.images) images[image.id.dump()] = &image;
+  for (const auto& image : got.images) images[plume::io::print_json(image.id)] = &image;
   report.equal(prefix + "images in number", got.images.size(), expected.at("images").size());
   for (const Json& e : expected.at("images")) {
-    const std::string id = (e.contains("id") ? e["id"] : e.at("image_id")).dump();
+    const std::string id = plume::io::print_json(e.contains("id") ? e["id"] : e.at("image_id"));
     const std::string name = prefix + "image " + id;
     const auto found = images.find(id);
     if (found == images.end()) {

@@ -33,7 +33,8 @@ inline plume::generate::Options recorded_options(const std::string& file,
     else if (is("early_stopping") && value == "never")
       o.early_stopping = plume::generate::EarlyStopping::never;
     else
-      plume::fail<plume::FormatError>(file, "options of generate", key + " " + value.dump());
+      plume::fail<plume::FormatError>(file, "options of generate",
+                                      key + " " + plume::io::print_json(value));
   }
   return o;
 }
@@ -80,7 +81,8 @@ inline void check_generation(const plume::models::Flamingo<double>& model,
   const auto options = case_options(folder, runs);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const plume::io::Json& run = runs[i];
-    const std::string name = plume::cat("generation ", i, " ", run.at("options").dump(), " ");
+    const std::string name =
+        plume::cat("generation ", i, " ", plume::io::print_json(run.at("options")), " ");
     const auto got = plume::generate::generate(model, prompt.images, prompt.text, options[i]);
     report.equal(name + "new_tokens", got.tokens, run.at("new_tokens"));
     std::vector<std::string> texts;

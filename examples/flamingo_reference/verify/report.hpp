@@ -46,7 +46,7 @@ class Report {
 
  private:
   static std::string shown(const plume::io::Json& json) {
-    const std::string text = json.dump(-1, ' ', false, plume::io::Json::error_handler_t::replace);
+    const std::string text = plume::io::print_json(json);
     return text.size() <= 200 ? text : text.substr(0, 200) + "...";
   }
   std::vector<Comparison> comparisons_;

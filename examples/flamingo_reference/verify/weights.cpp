@@ -55,7 +55,8 @@ io::Json plain(const io::PickleValue& value) {
       io::Json out = io::Json::object();
       for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
         const io::Json key = plain(*value.items[i]);
-        out[key.is_string() ? key.get<std::string>() : key.dump()] = plain(*value.items[i + 1]);
+        out[key.is_string() ? key.get<std::string>() : io::print_json(key)] =
+            plain(*value.items[i + 1]);
       }
       return out;
     }

@@ -207,8 +207,8 @@ inline Sample make_document(Record record, const text::Tokenizer& tokenizer, dou
   if (!record.problem.empty()) throw Drop(record.problem);
   const FileBytes* file = record.find("json");
   if (file == nullptr) throw Drop("no json");
-  const io::Json document = io::Json::parse(characters(*file), nullptr, false);
-  if (!document.is_object()) throw Drop("a document that is not JSON");
+  const io::Json document = json_of(*file, "a document that is not JSON");
+  if (!document.is_object()) throw Drop("a document that is no object");
   const bool generated = document.contains("is_gpt");
   detail::Interleaved made = generated ? detail::from_generated(record.key, document, options)
                                        : detail::from_mmc4(record.key, document, options);

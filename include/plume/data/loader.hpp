@@ -111,8 +111,8 @@ class Loader {
   /// Goes on as the loader did whose state this is. Throws ValueError where it read other shards or in another way.
   void set_state(const io::Json& state) {
     if (state.at("source") != described())
-      fail<ValueError>("Loader", cat("the state of a loader of ", described().dump()),
-                       state.at("source").dump());
+      fail<ValueError>("Loader", cat("the state of a loader of ", io::print_json(described())),
+                       io::print_json(state.at("source")));
     stop();
     Cursor cursor;
     cursor.slot = state.at("slot");

@@ -80,10 +80,10 @@ void for_each_mmc4_document(const std::string& path,
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
       ++counts.documents;
       try {
-        io::Json document = io::Json::parse(line, nullptr, false);
-        if (document.is_discarded()) throw Drop("a line that is not JSON");
-        add_mmc4_pictures(document, folders, counts);
-        use(document.dump());
+        auto document = io::try_parse_json(line);
+        if (!document) throw Drop("a line that is not JSON");
+        add_mmc4_pictures(*document, folders, counts);
+        use(io::print_json(*document, -1, io::Nonfinite::python));
         ++counts.used_documents;
       } catch (const Drop& drop) {
         ++counts.left_out_documents[drop.what()];

@@ -45,6 +45,13 @@ inline std::string end_of_text(const text::Tokenizer& tokenizer) {
 
 }  // namespace detail
 
+/// A file of a record as json.loads(bytes) reads it; throws Drop with `reason` where it does not.
+inline io::Json json_of(const FileBytes& file, const char* reason) {
+  auto json = io::try_parse_json(characters(file), io::JsonForm::bytes);
+  if (!json) throw Drop(reason);
+  return *std::move(json);
+}
+
 /// Throws Drop where the record is no pair.
 inline Sample make_pair(Record record, const text::Tokenizer& tokenizer,
                         const PairOptions& options = {}) {
@@ -59,9 +66,8 @@ inline Sample make_pair(Record record, const text::Tokenizer& tokenizer,
   if (caption == nullptr) throw Drop("no caption");
   if (text::broken_utf8(characters(*caption)) != std::string_view::npos)
     throw Drop("a caption that is not UTF-8");
-  if (const FileBytes* json = record.find("json");
-      json != nullptr && !io::Json::accept(characters(*json)))
-    throw Drop("a note that is not JSON");
+  if (const FileBytes* json = record.find("json"); json != nullptr)
+    (void)json_of(*json, "a note that is not JSON");
   Sample out{record.shard, record.key, std::string(characters(*caption))};
   out.pictures.push_back(detail::decoded(record.key, *picture));
   const std::string text =

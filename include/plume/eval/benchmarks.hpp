@@ -146,16 +146,16 @@ inline std::vector<io::Json> caption_truth(const Benchmark& b, const BenchmarkPa
       const std::string& name = image["filename"].string();
       io::Json& list = captions[caption_set(b) == CaptionSet::coco
                                     ? image_key(image["cocoid"])
-                                    : io::Json(name.substr(0, name.find('.'))).dump()];
+                                    : io::print_json(io::Json(name.substr(0, name.find('.'))))];
       for (const text::Field& sentence : image["sentences"].list())
         list.push_back(sentence["raw"].string());
     }
   }
   std::vector<io::Json> out;
   for (const CaptionSample& sample : test) {
-    const auto found = captions.find(sample.id.dump());
+    const auto found = captions.find(io::print_json(sample.id));
     if (found == captions.end())
-      fail<FormatError>(file, cat("captions of image ", sample.id.dump()), "none");
+      fail<FormatError>(file, cat("captions of image ", io::print_json(sample.id)), "none");
     out.push_back({{"references", found->second}});
   }
   return out;
@@ -177,7 +177,8 @@ inline std::vector<io::Json> question_truth(const BenchmarkPaths& paths,
   }
   std::vector<io::Json> out;
   for (const VqaSample& sample : test) {
-    const std::string id = sample.id.is_string() ? sample.id.get<std::string>() : sample.id.dump();
+    const std::string id =
+        sample.id.is_string() ? sample.id.get<std::string>() : io::print_json(sample.id);
     const auto found = records.find(id);
     if (found == records.end())
       fail<FormatError>(file, cat("the annotation of question ", id), "none");

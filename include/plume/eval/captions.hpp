@@ -40,7 +40,7 @@ namespace detail {
 
 inline std::string image_key(const text::Field& id) {
   if (!id.is_string() && !id.json().is_number_integer()) id.refuse("an image's number or name");
-  return id.json().dump();
+  return io::print_json(id.json());
 }
 
 inline std::vector<text::Field> present_list(const text::Field& field) {

@@ -34,7 +34,7 @@ inline std::string answer_part(const CaptionSample& sample) {
 inline std::string answer_part(const VqaSample& sample) {
   if (sample.answers.empty())
     fail<ValueError>("prompt", "a demonstration with an answer",
-                     cat("none for question ", sample.id.dump()));
+                     cat("none for question ", io::print_json(sample.id)));
   return sample.answers.front();
 }
 inline std::string answer_part(const ClassSample& sample) { return sample.class_name; }

@@ -11,7 +11,7 @@ namespace plume::eval {
 inline std::string question_key(const text::Field& id) {
   if (id.is_string()) return id.string();
   if (!id.json().is_number_integer()) id.refuse("a number or a name");
-  return id.json().dump();
+  return io::print_json(id.json());
 }
 
 }  // namespace plume::eval

@@ -69,7 +69,7 @@ std::string reason(std::span<const Answer> answers, const char* what, const Lack
   std::string first;
   for (const Answer& a : answers) {
     if (!lacks(a)) continue;
-    if (count++ == 0) first = a.id.dump();
+    if (count++ == 0) first = io::print_json(a.id);
   }
   if (count == 0) return {};
   return cat(count, " of ", answers.size(), " answers have ", what, ", the first is that of ",
@@ -181,7 +181,7 @@ inline std::vector<SeedScores> score_answers(std::vector<Answer>& answers) {
       if (answers[end].place != place || answers[end].of != head.of)
         fail<FormatError>(where, cat("the answer ", place, " of ", head.of),
                           cat(answers[end].place, " of ", answers[end].of));
-      const auto [known, is_new] = places.emplace(answers[end].id.dump(), place);
+      const auto [known, is_new] = places.emplace(io::print_json(answers[end].id), place);
       if (!is_new)
         fail<FormatError>(where, "each id once",
                           cat(known->first, " at the places ", known->second, " and ", place));

@@ -8,7 +8,7 @@ namespace plume::io {
 struct Limits {
   std::size_t header_bytes = 100'000'000;  ///< safetensors header, as the format itself says
   std::size_t json_bytes = 256U << 20;     ///< a tokenizer, an index, a configuration
-  int json_depth = 64;
+  int json_depth = 500;
   std::size_t tensors = 1'000'000;
   std::size_t name_bytes = 4096;
   std::size_t pickle_bytes = 64U << 20;

@@ -25,7 +25,7 @@ inline std::uint64_t read_u64(Bytes bytes) {
 inline index_t natural(const std::string& file, const Json& value, std::string_view what) {
   if (!value.is_number_unsigned() ||
       value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-    fail<FormatError>(file, cat("a natural number as ", what), value.dump());
+    fail<FormatError>(file, cat("a natural number as ", what), print_json(value));
   }
   return static_cast<index_t>(value.get<std::uint64_t>());
 }
@@ -63,7 +63,7 @@ inline Safetensors read_safetensors(const Source& source, const Limits& limits =
   const std::string_view text(reinterpret_cast<const char*>(all.data()) + 8, size);
   if (text.empty() || text[0] != '{')
     fail<FormatError>(file, "a header that begins with {", "another character");
-  const Json json = parse_json(file, text, limits);
+  const Json json = parse_json(file, text, JsonForm::strict, limits);
   const Bytes data = all.subspan(8 + size);
 
   struct Entry {
@@ -91,14 +91,15 @@ inline Safetensors read_safetensors(const Source& source, const Limits& limits =
           return dtype.is_string() && dtype.get_ref<const std::string&>() == t.safetensors;
         });
     if (type == std::end(file_types))
-      fail<FormatError>(file, cat("a known dtype for ", name), dtype.dump());
+      fail<FormatError>(file, cat("a known dtype for ", name), print_json(dtype));
     const Json& sizes = detail::member(file, value, "shape", name);
     const Json& offsets = detail::member(file, value, "data_offsets", name);
     if (!sizes.is_array() || sizes.size() > static_cast<std::size_t>(max_rank)) {
-      fail<FormatError>(file, cat("a shape of rank <= ", max_rank, " for ", name), sizes.dump());
+      fail<FormatError>(file, cat("a shape of rank <= ", max_rank, " for ", name),
+                        print_json(sizes));
     }
     if (!offsets.is_array() || offsets.size() != 2)
-      fail<FormatError>(file, cat("two data_offsets for ", name), offsets.dump());
+      fail<FormatError>(file, cat("two data_offsets for ", name), print_json(offsets));
     Dims dims;
     for (const Json& s : sizes) dims.push_back(detail::natural(file, s, cat("a size of ", name)));
     const index_t begin = detail::natural(file, offsets[0], cat("an offset of ", name));
@@ -160,7 +161,8 @@ inline void write_safetensors(const std::string& path, const StateDict& tensors,
                     {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump();
+  std::string text;
+  detail::print(text, header, -1, Nonfinite::null, 0);
   text.append((8 - text.size() % 8) % 8, ' ');  // data starts at a multiple of 8
   const std::uint64_t size = text.size();
   AtomicFile out(path);

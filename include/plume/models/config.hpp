@@ -65,7 +65,8 @@ inline void require_field(const std::string& file, const io::Json& config, const
                           const io::Json& value) {
   const auto found = config.find(name);
   if (found != config.end() && !found->is_null() && *found != value) {
-    fail<FormatError>(file, cat(name, " = ", value.dump(), ", the only form there is here"),
+    fail<FormatError>(file,
+                      cat(name, " = ", io::print_json(value), ", the only form there is here"),
                       found->dump());
   }
 }

@@ -60,7 +60,7 @@ class Field {
   }
   /// Refuses anything but null and `only`.
   void only(const io::Json& only) const {
-    if (!is_null() && *json_ != only) refuse(only.dump());
+    if (!is_null() && *json_ != only) refuse(io::print_json(only));
   }
 
   [[noreturn]] void refuse(const std::string& expected) const {

@@ -21,7 +21,7 @@ inline void read_vocabulary(const Field& field, const std::string& name, Vocabul
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= by_id.size() ||
         by_id[id.get<std::size_t>()] != nullptr) {
       fail<FormatError>(name, cat("ids 0 to ", by_id.size(), " - 1, each once"),
-                        cat("'", token, "': ", id.dump()));
+                        cat("'", token, "': ", io::print_json(id)));
     }
     by_id[id.get<std::size_t>()] = &token;
   }
@@ -131,8 +131,7 @@ inline void read_merges(const Field& field, const std::string& name, Pipeline& p
         merge.is_string() ? merge.get_ref<const std::string&>() : std::string_view();
     const std::size_t space = text.find(' ');
     if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
-      fail<FormatError>(name, "merges of two tokens",
-                        merge.dump(-1, ' ', false, io::Json::error_handler_t::replace));
+      fail<FormatError>(name, "merges of two tokens", io::print_json(merge));
     }
     builder.add(text.substr(0, space), text.substr(space + 1));
   }

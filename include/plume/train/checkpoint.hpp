@@ -66,7 +66,7 @@ io::Json trained_tokens(const Model& model) {
 inline std::vector<std::string> differences(const io::Json& there, const io::Json& here) {
   const io::Json a = there.flatten(), b = here.flatten();
   const auto at = [](const io::Json& of, const std::string& entry) {
-    return of.contains(entry) ? of.at(entry).dump() : std::string("nothing");
+    return of.contains(entry) ? io::print_json(of.at(entry)) : std::string("nothing");
   };
   std::set<std::string> entries;
   for (const io::Json* side : {&a, &b}) {
@@ -113,7 +113,7 @@ class Checkpoints {
     return folders_.add(stepper.step(), bytes, [&](const std::string& folder) {
       io::write_safetensors(folder + "/weights.safetensors", weights);
       io::write_safetensors(folder + "/moments.safetensors", moments);
-      write_whole(folder + "/state.json", state.dump(1) + "\n");
+      write_whole(folder + "/state.json", io::print_json(state, 1) + "\n");
     });
   }
 

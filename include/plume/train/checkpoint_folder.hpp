@@ -27,7 +27,7 @@ inline void write_manifest(const std::string& folder) {
   }
   const io::Json manifest{
       {"format", "plume training checkpoint"}, {"version", 1}, {"files", std::move(files)}};
-  write_whole(folder + "/manifest.json", manifest.dump() + "\n");
+  write_whole(folder + "/manifest.json", io::print_json(manifest) + "\n");
 }
 
 /// Throws FormatError unless every file of the manifest is there as it was written, and std::system_error where one
@@ -39,9 +39,10 @@ inline void check_manifest(const std::string& folder) {
     return manifest.is_object() && manifest.contains(key) && manifest.at(key) == value;
   };
   if (!has("format", "plume training checkpoint") || !has("version", 1))
-    fail<FormatError>(path, "the manifest of a training checkpoint, version 1", manifest.dump());
+    fail<FormatError>(path, "the manifest of a training checkpoint, version 1",
+                      io::print_json(manifest));
   const io::Json files = manifest.value("files", io::Json());
-  if (!files.is_object() || files.empty()) fail<FormatError>(path, "files", files.dump());
+  if (!files.is_object() || files.empty()) fail<FormatError>(path, "files", io::print_json(files));
   for (const auto& [name, facts] : files.items()) {
     if (name.find('/') != std::string::npos)
       fail<FormatError>(path, "names of files in the folder", name);
@@ -50,11 +51,11 @@ inline void check_manifest(const std::string& folder) {
       fail<FormatError>(path_of_file, "a file as in the manifest", "none");
     const io::Source file = io::Source::file(path_of_file);
     if (!facts.is_object() || facts.value("bytes", io::Json()) != file.bytes.size())
-      fail<FormatError>(file.name, cat("a file as in the manifest, ", facts.dump()),
+      fail<FormatError>(file.name, cat("a file as in the manifest, ", io::print_json(facts)),
                         cat(file.bytes.size(), " bytes"));
     const std::string digest = io::sha256(file.bytes);
     if (facts.value("sha256", io::Json()) != digest)
-      fail<FormatError>(file.name, cat("a file as in the manifest, ", facts.dump()),
+      fail<FormatError>(file.name, cat("a file as in the manifest, ", io::print_json(facts)),
                         cat("SHA-256 ", digest));
   }
 }

@@ -23,7 +23,7 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   void write(const io::Json& line) {
-    const std::string text = line.dump(-1, ' ', false, io::Json::error_handler_t::replace) + "\n";
+    const std::string text = io::print_json(line) + "\n";
     if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() || std::fflush(file_) != 0)
       plume::detail::fail_file("write", path_);
   }
@@ -46,7 +46,7 @@ inline void cut_log(const std::string& path, index_t step) {
     const io::Source source = io::Source::file(path);
     const std::string_view text = source.text();
     for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
-      const io::Json line = io::Json::parse(text.substr(kept, end - kept), nullptr, false);
+      const io::Json line = io::try_parse_json(text.substr(kept, end - kept)).value_or(nullptr);
       if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) break;
       if (line["step"].get<index_t>() > step || line.value("event", io::Json()) == "end") break;
     }

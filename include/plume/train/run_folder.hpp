@@ -29,8 +29,8 @@ inline std::string differences(const io::Json& then, const io::Json& now) {
   all.update(now);
   std::string out;
   for (const auto& [key, value] : all.items()) {
-    const std::string before = then.contains(key) ? then[key].dump() : "not said";
-    const std::string after = now.contains(key) ? now[key].dump() : "not said";
+    const std::string before = then.contains(key) ? io::print_json(then[key]) : "not said";
+    const std::string after = now.contains(key) ? io::print_json(now[key]) : "not said";
     if (before != after) out += cat(out.empty() ? "" : "; ", key, " ", before, ", now ", after);
   }
   return out;
@@ -94,7 +94,7 @@ class RunFolder {
     require_same_run(path_, configuration);
     const io::Json config{
         {"configuration", configuration}, {"may_change", may_change}, {"versions", versions}};
-    write_whole(path_ + "/config.json", config.dump(2) + "\n");
+    write_whole(path_ + "/config.json", io::print_json(config, 2) + "\n");
   }
 
   std::string path_;

@@ -57,7 +57,9 @@ inline double number_at(const io::Json& object, const char* key) {
   return at != object.end() ? number_of(*at) : std::numeric_limits<double>::quiet_NaN();
 }
 inline std::string text_of(const io::Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
+  return value.is_string() ? value.get<std::string>()
+         : value.is_null() ? ""
+                           : io::print_json(value);
 }
 inline std::string text_at(const io::Json& object, const char* key) {
   const auto at = object.find(key);
@@ -137,12 +139,13 @@ inline RunLog read_log(const std::string& path) {
   std::string_view text = source.text();
   RunLog out;
   const std::size_t whole = text.rfind('\n') + 1;  // 0 where there is no line that ends
-  if (whole < text.size() && !io::Json::accept(text.substr(whole))) {
+  if (whole < text.size() && !io::try_parse_json(text.substr(whole))) {
     text = text.substr(0, whole);
     out.cut = true;
   }
   io::for_each_json_line(path, text, [&](const std::string& where, const io::Json& line) {
-    if (!line.is_object()) fail<FormatError>(where, "an object", line.dump().substr(0, 60));
+    if (!line.is_object())
+      fail<FormatError>(where, "an object", io::print_json(line).substr(0, 60));
     detail::read_line(out, line);
   });
   return out;

@@ -230,8 +230,8 @@ TorchRun import_torch(const std::string& path, Model& model, Stepper<T, Model>& 
     const auto note = [&](const char* what, const io::PickleValue& there, double here) {
       const double value = optimizer.number(there, what);
       if (value != here)
-        run.differences.push_back(cat(what, " of group ", g, ": ", io::Json(value).dump(),
-                                      " in the file, ", io::Json(here).dump(), " here"));
+        run.differences.push_back(cat(what, " of group ", g, ": ", io::print_json(io::Json(value)),
+                                      " in the file, ", io::print_json(io::Json(here)), " here"));
     };
     const bool scheduled = group.find("initial_lr") != nullptr;
     note("learning rate", optimizer.member(group, scheduled ? "initial_lr" : "lr"),
