@@ -52,13 +52,19 @@ EvaluateOptions options_of(const Told& told) {
   std::vector<std::string> names = told.benchmarks;
   if (names.empty())
     for (const auto& [name, files] : paths) names.push_back(name);
+  for (const std::string& told_path : told.paths) {
+    const std::string name = told_path.substr(0, told_path.find('.'));
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      fail<ValueError>("evaluate", "--path of one of --benchmark", told_path);
+  }
   for (const std::string& name : names) {
-    for (const BenchmarkChoice& other : o.benchmarks)
-      if (other.name == name) fail<ValueError>("evaluate", "each --benchmark once", name);
     eval::BenchmarkPaths all = eval::benchmark_paths(eval::benchmark(name), paths[name], told.data);
     if (!o.submission.empty()) all.erase("test-annotations");
     o.benchmarks.push_back({name, std::move(all)});
   }
+  constexpr index_t most_seeds = 10000;
+  if (told.seeds < 1 || told.seeds > most_seeds)
+    fail<ValueError>("evaluate", cat("--seeds of 1 to ", most_seeds), told.seeds);
   for (index_t i = 0; i < told.seeds; ++i)
     o.seeds.push_back(told.first_seed + static_cast<std::uint32_t>(i));
   return o;
@@ -87,7 +93,6 @@ void evaluate(const Told& told) {
     return;
   }
   const EvaluateOptions options = options_of(told);
-  check(options);
   std::vector<eval::Answer> answers = run_evaluation(options);
   if (options.world == 1) {
     std::cout << write_reports(options.out, answers, options.shown) << std::flush;
@@ -137,6 +142,8 @@ void add_evaluate(CLI::App& app) {
                       "Default: captions 20, TextVQA 10, other questions 5");
   command->add_option("--min-new-tokens", o.min_new_tokens, "Default: 0");
   command->add_option("--length-penalty", o.length_penalty, "Default: 0");
+  command->add_flag("--skip-broken", o.skip_broken,
+                    "Leave out samples whose pictures cannot be read (default: stop, naming them)");
   command->add_flag("--bf16", o.bf16, "Hold the frozen matrices in bfloat16");
   command->add_flag("--reference-bugs", o.reference_bugs,
                     "Classes at 0 shots: show the demonstrations' pictures, as the reference does");

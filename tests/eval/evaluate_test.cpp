@@ -53,7 +53,6 @@ std::vector<eval::Answer> answers_of(const std::string& folder) {
 /// As JSON, in order.
 io::Json run(const EvaluateOptions& o) {
   const Quiet quiet;
-  check(o);
   (void)run_evaluation(o);
   io::Json out = io::Json::array();
   if (o.world > 1) return out;
@@ -204,4 +203,105 @@ TEST_CASE("evaluate: a submission has every question of the test set") {
   CHECK(rows[0]["question_id"] == answers[0]["id"]);
   o.shots = {2, 4};
   CHECK_THROWS_AS(check(o), ValueError);
+}
+
+TEST_CASE(
+    "evaluate: what cannot be is refused before the model is opened, and nothing is written") {
+  const test::Folder folder;
+  // A model without weights: opening it would fail otherwise.
+  for (const char* part : {"case.json", "lm/config.json", "vision/open_clip_config.json"}) {
+    const std::string from = std::string("tests/golden/models/mpt1b-every1/") + part;
+    if (std::filesystem::exists(from)) folder.put(std::string("model/") + part, bytes_of(from));
+  }
+  std::filesystem::copy("tests/golden/models/mpt1b-every1/tokenizer",
+                        folder.file("model/tokenizer"));
+  const auto refused = [&](const std::string& part, const auto& change) {
+    EvaluateOptions o = options(folder.file("out/deep"), {"coco", "hateful-memes"});
+    o.model.model = folder.file("model");
+    change(o);
+    try {
+      run(o);
+      FAIL("accepted; expected " << part);
+    } catch (const std::exception& error) {
+      const std::string said = error.what();
+      CHECK_MESSAGE(said.find(part) != std::string::npos, said);
+    }
+  };
+  using O = EvaluateOptions;
+  const double inf = std::numeric_limits<double>::infinity();
+  refused("each of --shots once, got 0 twice", [](O& o) { o.shots = {0, 4, 0}; });
+  refused("each of the seeds once, got 42 twice", [](O& o) { o.seeds = {42, 42}; });
+  refused("each of --benchmark once, got coco twice",
+          [](O& o) { o.benchmarks.push_back(o.benchmarks[0]); });
+  refused("--shots of 0 to 1000, got -1", [](O& o) { o.shots = {-1}; });
+  refused("--queries of at least 1, or -1 for all, got 0", [](O& o) { o.queries = 0; });
+  refused("[coco] expected --queries of at most", [](O& o) { o.queries = 1000; });
+  refused("[coco] expected at least 64 samples to take the demonstrations of --shots 64 from",
+          [](O& o) { o.shots = {64}; });
+  refused("at least 2 samples to take the demonstrations of --shots 2 from, got --pool 1",
+          [](O& o) { o.pool = 1; });
+  refused("--batch of at least 1", [](O& o) { o.batch = 0; });
+  refused("--beams of at least 1, got 0", [](O& o) { o.beams = 0; });
+  refused("--max-new-tokens of at least 1, got 0", [](O& o) { o.max_new_tokens = 0; });
+  refused("--min-new-tokens of at most the 20 new tokens of an answer of coco",
+          [](O& o) { o.min_new_tokens = 21; });
+  refused("a finite --length-penalty, got inf", [&](O& o) { o.length_penalty = inf; });
+  refused("--world of at least 1", [](O& o) { o.world = 0; });
+  refused(
+      "within the 128 positions of the language model, of which the answer takes 200, got no room",
+      [](O& o) { o.max_new_tokens = 200; });
+  refused("queries that fit, without a demonstration, into the 128 positions of the language model",
+          [](O& o) { o.max_new_tokens = 127; });
+  refused(
+      "at least one demonstration within the 128 positions of the language model, of which "
+      "the answer takes 115, got --shots 2, and the shortest prompt with one demonstration has",
+      [](O& o) { o.max_new_tokens = 115; });
+  folder.put("file", "");
+  refused("a folder --out where files can be written, got " + folder.file("file/x"),
+          [&](O& o) { o.out = folder.file("file/x"); });
+  refused("a folder --feature-cache where files can be written", [&](O& o) {
+    o.rices = true;
+    o.cache = folder.file("file");
+  });
+  CHECK_FALSE(std::filesystem::exists(folder.file("out")));
+  // With nothing wrong, it is the model that lacks something.
+  refused("model/", [](O& o) { o.seeds = {42}; });
+}
+
+TEST_CASE("evaluate: broken pictures are all named before the work, or their samples left out") {
+  const test::Folder folder;
+  std::filesystem::copy("tests/golden/evaluation/hateful_memes", folder.file("hateful_memes"),
+                        std::filesystem::copy_options::recursive);
+  EvaluateOptions o = options(folder.file("out"), {});
+  o.benchmarks.push_back(
+      {"hateful-memes", eval::benchmark_paths(eval::benchmark("hateful-memes"), {}, folder.path)});
+  o.shots = {4};
+  o.queries = -1;
+  const auto data = std::get<eval::BenchmarkData<eval::ClassSample>>(
+      eval::read_benchmark(eval::benchmark("hateful-memes"), o.benchmarks[0].paths));
+  const std::string missing = data.test[1].image.string(), cut = data.test[4].image.string(),
+                    shown = data.train[2].image.string();
+  std::filesystem::remove(missing);
+  write_whole(cut, bytes_of(cut).substr(0, 300));
+  write_whole(shown, "<html>");
+  try {
+    run(o);
+    FAIL("broken pictures were accepted");
+  } catch (const FormatError& error) {
+    const std::string said = error.what();
+    for (const std::string& name : {missing, cut, shown})
+      CHECK_MESSAGE(said.find(name) != std::string::npos, said);
+    CHECK(said.find("got 3 of ") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(o.out));
+  o.skip_broken = true;
+  const io::Json answers = run(o);
+  CHECK(answers.size() == 2 * (data.test.size() - 2));
+  for (const io::Json& a : answers) {
+    CHECK(a["image"] != missing);
+    CHECK(a["image"] != cut);
+    for (const io::Json& id : a["demonstrations"]) CHECK(id != data.train[2].id);
+  }
+  CHECK(io::read_json(o.out + "/manifest.json")["skipped"]["hateful-memes"] == 3);
+  CHECK(replays(o.out));
 }

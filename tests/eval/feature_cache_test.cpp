@@ -11,61 +11,85 @@ using namespace plume::eval;
 
 struct Cache {
   test::Folder folder;
-  int computed = 0;
+  std::vector<std::string> computed{};
   std::string said{};
 
-  Tensor<float> get(const std::string& key, index_t rows = 3) {
+  PictureFile file(const std::string& name, const std::string& contents) {
+    return {folder.put(name, contents)};
+  }
+  /// The feature of a picture is its size, and one.
+  Tensor<float> get(const std::string& encoder, const std::vector<PictureFile>& files) {
+    computed.clear();
     return cached_features(
-        folder.file("f.safetensors"), key, rows,
-        [&] {
-          ++computed;
-          Tensor<float> x(Shape{rows, 2});
-          for (index_t i = 0; i < x.numel(); ++i) x.data()[i] = static_cast<float>(i);
+        folder.file("f.safetensors"), encoder, files,
+        [&](std::span<const PictureFile> missing) {
+          Tensor<float> x = full<float>(Shape{std::ssize(missing), 2}, 1.0F);
+          for (std::size_t i = 0; i < missing.size(); ++i) {
+            x(static_cast<index_t>(i), 0) = static_cast<float>(fs::file_size(missing[i].path));
+            computed.push_back(missing[i].path.filename().string());
+          }
           return x;
         },
         [&](const std::string& why) { said += why + "\n"; });
   }
 };
+using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("feature_cache: what was kept is given again") {
+TEST_CASE("feature_cache: a row is found by what its picture holds, not by its place or name") {
   Cache cache;
-  (void)cache.get("a");
-  const Tensor<float> again = cache.get("a");
-  CHECK(cache.computed == 1);
+  const PictureFile a = cache.file("a.png", "a"), b = cache.file("b.png", "bb"),
+                    c = cache.file("c.png", "ccc");
+  const std::vector<PictureFile> first{a, b}, turned{c, b, a, b}, again{a, c};
+  CHECK(cache.get("e", first)(1, 0) == 2);
+  CHECK(cache.computed == Names{"a.png", "b.png"});
+  const Tensor<float> got = cache.get("e", turned);
+  CHECK(cache.computed == Names{"c.png"});
+  CHECK(got.shape() == Shape{4, 2});
+  CHECK(got(0, 0) == 3);
+  CHECK(got(1, 0) == 2);
+  CHECK(got(2, 0) == 1);
+  CHECK(got(3, 0) == 2);
+  CHECK(cache.get("e", again)(1, 0) == 3);
+  CHECK(cache.computed.empty());
+
+  const std::vector<PictureFile> moved{cache.file("elsewhere.png", "bb")};
+  CHECK(cache.get("e", moved)(0, 0) == 2);
+  CHECK(cache.computed.empty());
+  // Another picture of the same name and size.
+  const std::vector<PictureFile> changed{a, cache.file("b.png", "xx")};
+  (void)cache.get("e", changed);
+  CHECK(cache.computed == Names{"b.png"});
+  const std::vector<PictureFile> as_rgb{{a.path, true}};
+  (void)cache.get("e", as_rgb);
+  CHECK(cache.computed == Names{"a.png"});
   CHECK(cache.said.empty());
-  CHECK(again.shape() == Shape{3, 2});
-  CHECK(again(2, 1) == 5);
+  const std::vector<PictureFile> none{{cache.folder.path / "none.png"}};
+  CHECK_THROWS((void)cache.get("e", none));
 }
 
 TEST_CASE("feature_cache: features of something else are computed anew, with a word") {
   Cache cache;
-  (void)cache.get("a");
-  (void)cache.get("b");
-  CHECK(cache.computed == 2);
+  const std::vector<PictureFile> files{cache.file("a.png", "a")};
+  const std::string path = cache.folder.file("f.safetensors");
+  (void)cache.get("e", files);
+  (void)cache.get("other", files);
+  CHECK(cache.computed.size() == 1);
   CHECK(cache.said.find("another encoder") != std::string::npos);
-  (void)cache.get("b");
-  CHECK(cache.computed == 2);
-  (void)cache.get("b", 4);
-  CHECK(cache.computed == 3);
-  CHECK(cache.said.find("another shape") != std::string::npos);
   cache.folder.put("f.safetensors", "not a file of features");
-  (void)cache.get("b", 4);
-  CHECK(cache.computed == 4);
-  (void)cache.get("b", 4);
-  CHECK(cache.computed == 4);
-}
-
-TEST_CASE("feature_cache: the key knows the encoder and each picture's name and size") {
-  const test::Folder folder;
-  const std::vector<PictureFile> files{{folder.put("a.png", "aa")}, {folder.put("b.png", "b")}};
-  const std::string key = feature_key("weights", files);
-  CHECK(feature_key("weights", files) == key);
-  CHECK(feature_key("other", files) != key);
-  folder.put("b.png", "bb");
-  CHECK(feature_key("weights", files) != key);
-  const std::vector<PictureFile> turned{files[1], files[0]}, none{{folder.path / "c.png"}};
-  CHECK(feature_key("weights", turned) != feature_key("weights", files));
-  CHECK_THROWS_AS((void)feature_key("weights", none), FormatError);
+  (void)cache.get("e", files);
+  CHECK(cache.computed.size() == 1);
+  const auto holds = [&](const Shape& features, const Shape& pictures) {
+    io::StateDict tensors;
+    tensors.add("features", io::StoredTensor(zeros<float>(features)));
+    tensors.add("pictures", io::StoredTensor(zeros<std::int64_t>(pictures)));
+    io::write_safetensors(path, tensors, {{"encoder", "e"}});
+  };
+  holds({2, 3}, {3, 4});
+  (void)cache.get("e", files);
+  CHECK(cache.said.find("another shape") != std::string::npos);
+  CHECK(cache.computed.size() == 1);
+  holds({2, 3}, {2, 4});  // rows of another length than those that are computed
+  CHECK_THROWS_AS((void)cache.get("e", files), ShapeError);
 }

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "evaluate/answers.hpp"
-#include "evaluate/manifest.hpp"
+#include "evaluate/before.hpp"
 #include "evaluate/progress.hpp"
 #include "plume/eval/feature_cache.hpp"
 #include "plume/eval/scores.hpp"
@@ -21,23 +21,18 @@ using OnAnswers = std::function<void(const std::vector<eval::Answer>&)>;
 using IsWanted = std::function<bool(const std::string& benchmark, plume::index_t shots,
                                     std::uint32_t seed, std::size_t first, std::size_t count)>;
 
-inline Benchmarks read_benchmarks(const EvaluateOptions& given) {
-  Benchmarks out;
-  for (const BenchmarkChoice& choice : given.benchmarks)
-    out.push_back(eval::read_benchmark(eval::benchmark(choice.name), choice.paths));
-  return out;
-}
-
 class Evaluation {
  public:
   /// `encoder` says all of the vision encoder, for the features that are kept of it.
-  Evaluation(const EvaluateOptions& given, const Benchmarks& data, std::string encoder)
-      : given_(given), data_(data), encoder_(std::move(encoder)) {
+  Evaluation(const EvaluateOptions& given, const Prepared& prepared, std::string encoder)
+      : given_(given),
+        data_(prepared.data),
+        positions_(prepared.positions),
+        encoder_(std::move(encoder)) {
     auto [words, model] = given.model.open<float>();
     if (given.bf16) (void)plume::nn::hold_frozen_in_bf16(*model);
     tokenizer_ = std::make_unique<plume::text::Tokenizer>(std::move(words));
     model_ = std::move(model);
-    positions_ = positions();
   }
 
   /// Asks everything that is wanted.
@@ -86,18 +81,6 @@ class Evaluation {
     return static_cast<double>(shots + 3) * static_cast<double>(queries);
   }
   [[nodiscard]] plume::index_t side() const { return model_->vision_encoder->sizes.image; }
-  [[nodiscard]] plume::index_t positions() const {
-    const std::string folder = std::filesystem::is_directory(given_.model.model)
-                                   ? given_.model.model + "/lm"
-                                   : given_.model.files.language;
-    const plume::io::Json config = plume::io::read_json(folder + "/config.json");
-    for (const char* key : {"max_position_embeddings", "max_seq_len"}) {
-      if (config.is_object() && config.contains(key) && config[key].is_number_integer())
-        return config[key].get<plume::index_t>();
-    }
-    plume::fail<plume::FormatError>(folder + "/config.json",
-                                    "max_position_embeddings or max_seq_len", "neither");
-  }
 
   /// The features of the pictures of samples, each picture encoded once.
   template <class Sample>
@@ -111,18 +94,18 @@ class Evaluation {
       if (is_new) files.push_back({sample->image, eval::opened_as_rgb(*sample)});
       rows.push_back(at->second);
     }
-    const auto compute = [&] {
+    const auto compute = [&](std::span<const eval::PictureFile> pictures) {
       return eval::picture_features(
-          *model_->vision_encoder, files, given_.batch,
+          *model_->vision_encoder, pictures, given_.batch,
           [&](plume::index_t done, plume::index_t all) { progress.pictures(what, done, all); });
     };
     plume::Tensor<float> features;
     if (given_.cache.empty()) {
-      features = compute();
+      features = compute(files);
     } else {
       plume::durable::make_folder(given_.cache);
       features = eval::cached_features(given_.cache + "/" + what + ".safetensors",
-                                       eval::feature_key(encoder_, files), std::ssize(files),
+                                       plume::io::sha256(std::as_bytes(std::span(encoder_))), files,
                                        compute, [&](const std::string& why) { progress.say(why); });
     }
     plume::Tensor<float> out(plume::Shape{std::ssize(rows), features.size(1)});
@@ -200,10 +183,10 @@ class Evaluation {
 
   const EvaluateOptions& given_;
   const Benchmarks& data_;
+  plume::index_t positions_;
   std::string encoder_;
   std::unique_ptr<plume::text::Tokenizer> tokenizer_;
   std::unique_ptr<plume::models::Flamingo<float>> model_;
-  plume::index_t positions_ = 0;
 };
 
 namespace detail {
@@ -239,8 +222,8 @@ inline void write_submission(const EvaluateOptions& given,
 /// ValueError where the folder holds another evaluation.
 inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
   using plume::io::Json;
-  const Benchmarks data = read_benchmarks(given);
-  const Json manifest = make_manifest(given, data);
+  const Prepared prepared = prepare(given);
+  const Json manifest = make_manifest(given, prepared.data, prepared.skipped);
   plume::durable::make_folder(given.out);
   const std::string manifest_file = given.out + "/manifest.json";
   const std::string file = given.out + "/" + answers_name(given.rank, given.world);
@@ -267,7 +250,7 @@ inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
   };
   {
     plume::train::Log log(file);
-    Evaluation evaluation(given, data, detail::encoder_of(manifest));
+    Evaluation evaluation(given, prepared, detail::encoder_of(manifest));
     evaluation.run(
         [&](const std::string& name, plume::index_t shots, std::uint32_t seed, std::size_t first,
             std::size_t count) {
@@ -293,9 +276,8 @@ inline std::vector<eval::Answer> run_evaluation(const EvaluateOptions& given) {
 /// all are. Throws ValueError where a file is not the one that was recorded.
 inline bool replay(const EvaluateOptions& given, const plume::io::Json& manifest,
                    const std::string& file) {
-  check(given);
-  const Benchmarks data = read_benchmarks(given);
-  const plume::io::Json now = make_manifest(given, data);
+  const Prepared prepared = prepare(given);
+  const plume::io::Json now = make_manifest(given, prepared.data, prepared.skipped);
   require_same_manifest(file, manifest, now);
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   std::vector<eval::Answer> recorded = answers_at(folder.empty() ? "." : folder.string());
@@ -305,7 +287,7 @@ inline bool replay(const EvaluateOptions& given, const plume::io::Json& manifest
       by_place;
   for (const eval::Answer& a : recorded) by_place[{a.benchmark, a.shots, a.seed, a.place}] = &a;
   std::size_t equal = 0, all = 0;
-  Evaluation evaluation(given, data, detail::encoder_of(now));
+  Evaluation evaluation(given, prepared, detail::encoder_of(now));
   evaluation.run([](auto&&...) { return true; },
                  [&](const std::vector<eval::Answer>& answers) {
                    for (const eval::Answer& a : answers) {

@@ -6,7 +6,8 @@
 //    "files": {"lm/config.json": SHA-256, "checkpoint": ..., "coco/karpathy": ...},
 //    "pictures": {"coco": {"train": SHA-256 of their names and sizes, "test": ...}},
 //    "prompts": {"coco": {"demonstration": "<image>Output:{caption}<|endofchunk|>\n", "query": "<image>Output:"}},
-//    "decoding": {"coco": {"beams": 3, ...}}, "demonstrations": "..."}
+//    "decoding": {"coco": {"beams": 3, ...}}, "demonstrations": "...",
+//    "skipped": {"coco": 2}}                                samples left out for their pictures, if any (--skip-broken)
 
 #include "evaluate/options.hpp"
 #include "plume/io/sha256.hpp"
@@ -15,6 +16,8 @@ namespace flamingo {
 
 /// The data of each benchmark, in order.
 using Benchmarks = std::vector<eval::AnyBenchmarkData>;
+/// By benchmark how many samples were left out for pictures that cannot be read.
+using Skipped = std::map<std::string, std::size_t>;
 
 namespace detail {
 
@@ -57,11 +60,9 @@ template <class Sample>
 std::string picture_digest(const std::vector<Sample>& samples) {
   std::string text;
   for (const Sample& sample : samples) {
-    std::error_code error;
+    std::error_code error;  // what is needed is there; of what is not, nothing is read
     const auto size = fs::file_size(sample.image, error);
-    if (error)
-      plume::fail<plume::FormatError>("evaluate", "a picture", "no " + sample.image.string());
-    text += plume::cat(sample.image.filename().string(), " ", size, "\n");
+    text += sample.image.filename().string() + (error ? " missing\n" : plume::cat(" ", size, "\n"));
   }
   return plume::io::sha256(std::as_bytes(std::span(text)));
 }
@@ -79,7 +80,8 @@ inline eval::ClassSample template_of(const eval::ClassSample* like) {
 }  // namespace detail
 
 /// Reads every file once.
-inline plume::io::Json make_manifest(const EvaluateOptions& given, const Benchmarks& data) {
+inline plume::io::Json make_manifest(const EvaluateOptions& given, const Benchmarks& data,
+                                     const Skipped& skipped) {
   using plume::io::Json;
   Json out{{"program", "plume 0.1.0"},
            {"format", 1},
@@ -89,6 +91,7 @@ inline plume::io::Json make_manifest(const EvaluateOptions& given, const Benchma
             given.rices ? "RICES: pooled features of the vision encoder, the most similar last"
                         : "as the reference draws them: numpy.random.choice of the queries and the "
                           "pool, random.sample for each query in the order of asking"}};
+  if (!skipped.empty()) out["skipped"] = skipped;
   for (std::size_t i = 0; i < data.size(); ++i) {
     const BenchmarkChoice& choice = given.benchmarks[i];
     for (const auto& [key, path] : choice.paths) {
@@ -143,7 +146,7 @@ inline void require_same_manifest(const std::string& what, const plume::io::Json
             plume::cat(" ", plume::io::print_json(of(a)), ", now ", plume::io::print_json(of(b)));
     }
   };
-  for (const char* part : {"files", "pictures", "prompts", "decoding"})
+  for (const char* part : {"files", "pictures", "prompts", "decoding", "skipped"})
     compare(part, then.value(part, Json()), now.value(part, Json()));
   Json a = then.value("options", Json::object()), b = now.value("options", Json::object());
   const auto names = [](const Json& options) {

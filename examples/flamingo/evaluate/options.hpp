@@ -1,6 +1,9 @@
 #pragma once
 // What an evaluation is told, and the same as JSON: what decides its answers is in its manifest.
 
+#include <algorithm>
+#include <cmath>
+
 #include "model_options.hpp"
 #include "plume/eval/ask.hpp"
 
@@ -23,6 +26,7 @@ struct EvaluateOptions {
   // In place of the benchmark's own:
   std::optional<plume::index_t> beams, max_new_tokens, min_new_tokens;
   std::optional<double> length_penalty;
+  bool skip_broken = false;  ///< pictures that cannot be read: their samples are left out
 
   // What follows decides no answer.
   std::string cache, out = "out/evaluation", submission;
@@ -82,7 +86,8 @@ inline plume::io::Json to_json(const EvaluateOptions& o) {
           {"beams", detail::json_of(o.beams)},
           {"max_new_tokens", detail::json_of(o.max_new_tokens)},
           {"min_new_tokens", detail::json_of(o.min_new_tokens)},
-          {"length_penalty", detail::json_of(o.length_penalty)}};
+          {"length_penalty", detail::json_of(o.length_penalty)},
+          {"skip_broken", o.skip_broken}};
 }
 
 /// Throws FormatError naming `file`.
@@ -114,25 +119,60 @@ inline EvaluateOptions evaluate_options(const std::string& file, const plume::io
     detail::take(json.at("max_new_tokens"), o.max_new_tokens);
     detail::take(json.at("min_new_tokens"), o.min_new_tokens);
     detail::take(json.at("length_penalty"), o.length_penalty);
+    o.skip_broken = json.value("skip_broken", false);
     return o;
   } catch (const plume::io::Json::exception& error) {
     plume::fail<plume::FormatError>(file, "the options of an evaluation", error.what());
   }
 }
 
-/// Throws ValueError naming the option that cannot be.
+/// What the options say by themselves, before anything is read. Throws ValueError naming the option that cannot be.
 inline void check(const EvaluateOptions& o) {
   const auto need = [](bool ok, const char* expected, const auto& got) {
     if (!ok) plume::fail<plume::ValueError>("evaluate", expected, got);
   };
+  const auto once = [](const char* option, auto values) {
+    std::sort(values.begin(), values.end());
+    const auto twice = std::adjacent_find(values.begin(), values.end());
+    if (twice != values.end())
+      plume::fail<plume::ValueError>("evaluate", plume::cat("each of ", option, " once"),
+                                     plume::cat(*twice, " twice"));
+  };
+  std::vector<std::string> names;
+  for (const BenchmarkChoice& choice : o.benchmarks) names.push_back(choice.name);
   need(!o.benchmarks.empty(), "--benchmark", "none");
+  once("--benchmark", names);
   need(!o.shots.empty(), "--shots", "none");
-  for (const plume::index_t shots : o.shots) need(shots >= 0, "--shots of at least 0", shots);
+  for (const plume::index_t shots : o.shots)
+    need(shots >= 0 && shots <= 1000, "--shots of 0 to 1000", shots);
+  once("--shots", o.shots);
   need(!o.seeds.empty(), "--seeds of at least 1", 0);
+  once("the seeds", o.seeds);
   need(o.queries == -1 || o.queries >= 1, "--queries of at least 1, or -1 for all", o.queries);
   need(o.pool >= 1, "--pool of at least 1", o.pool);
   need(o.batch >= 1, "--batch of at least 1", o.batch);
+  need(o.beams.value_or(1) >= 1, "--beams of at least 1", o.beams.value_or(1));
+  need(o.max_new_tokens.value_or(1) >= 1, "--max-new-tokens of at least 1",
+       o.max_new_tokens.value_or(1));
+  need(o.min_new_tokens.value_or(0) >= 0, "--min-new-tokens of at least 0",
+       o.min_new_tokens.value_or(0));
+  need(std::isfinite(o.length_penalty.value_or(0)), "a finite --length-penalty",
+       o.length_penalty.value_or(0));
+  for (const std::string& name : names) {
+    const eval::Benchmark& b = eval::benchmark(name);
+    if (b.task == eval::Task::classes) continue;
+    const eval::AnswerOptions answer = answer_options(o, b);
+    if (answer.min_new_tokens > answer.max_new_tokens)
+      plume::fail<plume::ValueError>(
+          "evaluate",
+          plume::cat("--min-new-tokens of at most the ", answer.max_new_tokens,
+                     " new tokens of an answer of ", name, " (--max-new-tokens)"),
+          answer.min_new_tokens);
+  }
+  need(o.shown >= 0, "--shown of at least 0", o.shown);
+  need(o.world >= 1, "--world of at least 1", o.world);
   need(o.rank < o.world, "--rank below --world", o.rank);
+  need(!o.out.empty(), "a folder as --out", "\"\"");
   need(o.cache.empty() || o.rices, "--rices with --feature-cache", "none");
   need(o.submission.empty() ||
            (o.benchmarks.size() == 1 && o.shots.size() == 1 && o.seeds.size() == 1 && o.world == 1),

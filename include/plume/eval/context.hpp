@@ -1,6 +1,7 @@
 #pragma once
 // From prompts to what a model reads: contexts that fit, batches padded on the left, pictures behind each other.
 
+#include <algorithm>
 #include <functional>
 #include <unordered_map>
 
@@ -31,6 +32,21 @@ struct Context {
   std::size_t dropped = 0;  ///< demonstrations that did not fit, the first ones
 };
 
+/// How many tokens the language model of a config.json may read in all; where it does not say, the number that
+/// transformers takes for each of these models. Throws FormatError.
+inline index_t positions_of(const std::string& file) {
+  constexpr std::int64_t most = INT64_C(1) << 31;
+  const io::Json config = io::read_json(file);
+  const text::Field fields(file, config);
+  for (const char* key : {"max_position_embeddings", "max_seq_len"}) {
+    if (fields[key].is_null()) continue;
+    const index_t positions = fields[key].integer(most);
+    if (positions == 0) fields[key].refuse("at least 1");
+    return positions;
+  }
+  return 2048;
+}
+
 /// The prompt with as many of its `demonstrations` as fit into `limit` tokens; those that come first go first, whole.
 /// (The reference cuts tokens off the right, and with them the query.) Throws ValueError where the query alone does
 /// not fit.
@@ -45,7 +61,9 @@ Context fitting_context(const text::Tokenizer& tokenizer,
     if (std::ssize(ids) <= limit)
       return {std::move(prompt), std::move(ids), opened_as_rgb(query), dropped};
   }
-  fail<ValueError>("prompt", cat("a query of at most ", limit, " tokens"),
+  const index_t room = std::max<index_t>(0, limit);
+  fail<ValueError>(cat("query ", query.id.dump()),
+                   cat("at most ", room, " tokens, which the model has beside the answer"),
                    tokenizer.encode(question_part(query)).size());
 }
 
@@ -55,6 +73,12 @@ inline Tensor<float> pixels_of(const PictureFile& file, index_t side) {
   image::Picture picture = image::decode(source.name, source.bytes);
   if (file.as_rgb) picture = image::to_rgb(picture);
   return image::normalize(image::fit(picture, side));
+}
+
+/// Reads and decodes a picture. Throws as pixels_of does.
+inline void check_picture(const PictureFile& file) {
+  const io::Source source = io::Source::file(file.path.string());
+  (void)image::decode(source.name, source.bytes);
 }
 
 /// What is made of pictures; the most recently used are kept, which spares the work for demonstrations that come again.

@@ -99,12 +99,12 @@ class Ids {
   std::unordered_map<std::string, std::size_t> records_;
 };
 /// The first few of `names`, and how many more there are.
-inline std::string some_of(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 5;
+inline std::string some_of(const std::vector<std::string>& names, const char* between = ", ",
+                           std::size_t most = 5) {
   std::string out;
-  for (std::size_t i = 0; i < std::min(shown, names.size()); ++i)
-    out += cat(i == 0 ? "" : ", ", names[i]);
-  if (names.size() > shown) out += cat(" and ", names.size() - shown, " more");
+  for (std::size_t i = 0; i < std::min(most, names.size()); ++i)
+    out += cat(i == 0 ? "" : between, names[i]);
+  if (names.size() > most) out += cat(between, "and ", names.size() - most, " more");
   return out;
 }
 
