@@ -93,7 +93,7 @@ TEST_CASE("mmc4: documents get their pictures; what is missing is counted by rea
     // Training reads it: the picture that is missing has no <image>.
     const data::detail::Interleaved made =
         data::detail::from_mmc4("key", out[0], {.minimum_kilobytes = 0});
-    CHECK(made.text == "<image>One.<|endofchunk|><image>Two.");
+    CHECK(made.text.text() == "<image>One.<|endofchunk|><image>Two.");
     CHECK(made.pictures.size() == 2);
   }
 }

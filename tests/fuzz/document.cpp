@@ -1,5 +1,6 @@
 // The first document of a shard, or anything else that begins with a brace.
-// seeds: tests/golden/data/documents-000000.tar
+// seeds: tests/golden/data/documents-000000.tar tests/cases/shards/gen-last.tar
+// seed: {"is_gpt":1,"example":"_!_IMAGE1_!_ <image> \\ud800","image_map":{"_!_IMAGE1_!_":{"base64_image":"QQ=="}}}
 // runs: 6000
 #include "plume/data/documents.hpp"
 

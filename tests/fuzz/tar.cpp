@@ -1,4 +1,4 @@
-// seeds: tests/golden/data/*.tar
+// seeds: tests/golden/data/*.tar tests/golden/data_edge/pairs/*.tar
 // link: -larchive
 // runs: 100000
 #include "plume/data/tar.hpp"

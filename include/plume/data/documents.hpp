@@ -7,9 +7,11 @@
 // Pictures go to sentences one to one by the largest sum of similarities; pairs below the threshold are dropped.
 // Source: the data code of OpenFlamingo (arXiv 2308.01390, section 3.2). It keeps pictures in their own order while
 // <image> stands at the sentences, so that the k-th <image> may belong to another picture; here pictures follow
-// their sentences, unless `reference_bugs` is set.
+// their sentences, unless `reference_bugs` is set. Sentences are data: what looks like a tag in them is characters.
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "plume/data/assignment.hpp"
 #include "plume/data/pairs.hpp"
@@ -22,12 +24,21 @@ struct DocumentOptions {
   std::size_t min_images = 1, max_images = 6;
   std::size_t max_tokens = 256;
   std::size_t minimum_kilobytes = 10;  ///< a picture of 10,999 bytes is dropped, one of 11,000 kept
-  bool reference_bugs = false;
+  bool reference_bugs = false;         ///< the reference's order of pictures
+  /// Reads special tokens in sentences and keeps pictures without an <image>, as the reference does; to compare with
+  /// it, not for training.
+  bool reference_texts = false;
 };
 
 namespace detail {
 
-constexpr std::string_view image_tag = "<image>", chunk_tag = "<|endofchunk|>";
+/// Tags while a text is put together: bytes that no UTF-8 has, so that data cannot hold them.
+struct Tags {
+  std::string_view image = "\xFF", chunk = "\xFE";
+  static Tags of(const DocumentOptions& options) {
+    return options.reference_texts ? Tags{"<image>", "<|endofchunk|>"} : Tags{};
+  }
+};
 
 inline void replace_all(std::string& text, std::string_view from, std::string_view to) {
   std::string out;
@@ -39,13 +50,38 @@ inline void replace_all(std::string& text, std::string_view from, std::string_vi
 }
 
 /// The first chunk has nothing before it to end, and tags stand without spaces around them.
-inline std::string tidy(std::string text) {
-  if (const std::size_t first = text.find(chunk_tag); first != std::string::npos)
-    text.erase(first, chunk_tag.size());
-  replace_all(text, " <|endofchunk|>", chunk_tag);
-  replace_all(text, "<image> ", image_tag);
-  replace_all(text, " <image>", image_tag);
+inline std::string tidy(std::string text, const Tags& tags) {
+  if (const std::size_t first = text.find(tags.chunk); first != std::string::npos)
+    text.erase(first, tags.chunk.size());
+  replace_all(text, cat(" ", tags.chunk), tags.chunk);
+  replace_all(text, cat(tags.image, " "), tags.image);
+  replace_all(text, cat(" ", tags.image), tags.image);
   return text;
+}
+
+/// A tidy text with its tags as markup and all else as data.
+inline text::MarkedText marked(std::string_view text, const DocumentOptions& options) {
+  text::MarkedText out;
+  if (options.reference_texts) return out.markup(text);
+  const Tags tags;
+  while (!text.empty()) {
+    const std::size_t at = std::min(text.find_first_of("\xFF\xFE"), text.size());
+    out.data(text.substr(0, at));
+    text.remove_prefix(at);
+    if (text.empty()) break;
+    out.markup(text.starts_with(tags.image) ? "<image>" : "<|endofchunk|>");
+    text.remove_prefix(1);
+  }
+  return out;
+}
+
+/// A sentence as Python's f"{}" writes it where it is chosen; nothing for what has no such form here.
+inline std::optional<std::string> sentence_of(const io::Json& json) {
+  if (json.is_string()) return text::lossy_utf8(json.get_ref<const std::string&>());
+  if (json.is_null()) return "None";
+  if (json.is_boolean()) return json.get<bool>() ? "True" : "False";
+  if (json.is_number_integer()) return io::print_json(json);
+  return std::nullopt;
 }
 
 inline FileBytes picture_file(const io::Json& base64) {
@@ -63,7 +99,7 @@ inline const io::Json& member(const io::Json& object, const char* key) {
 
 /// What a document comes to before it is tokenized.
 struct Interleaved {
-  std::string text;
+  text::MarkedText text;
   std::vector<SamplePicture> pictures;
 };
 
@@ -122,21 +158,27 @@ inline Interleaved from_mmc4(const std::string& key, const io::Json& document,
   }
   matches.resize(std::min(matches.size(), options.max_images));
   if (!list.is_array()) throw Drop("no text_list");
+  const Tags tags = Tags::of(options);
+  std::set<std::size_t> chosen;
+  for (const Match& m : matches) chosen.insert(m.sentence);
+  if (*chosen.rbegin() >= list.size()) throw Drop("a similarity matrix that is none");
   for (const io::Json& sentence : list) {
-    if (!sentence.is_string()) throw Drop("a sentence that is no text");
-    sentences.push_back(sentence.get<std::string>());
+    const auto text = sentence_of(sentence);
+    if (!text || !(sentence.is_string() || chosen.contains(sentences.size())))
+      throw Drop("a sentence that is no text");
+    sentences.push_back(*text);
   }
   Interleaved out;
+  std::string joined;
   for (const Match& m : matches) {
-    if (m.sentence >= sentences.size()) throw Drop("a similarity matrix that is none");
-    sentences[m.sentence].insert(0, "<|endofchunk|><image>");
+    sentences[m.sentence].insert(0, cat(tags.chunk, tags.image));
     out.pictures.push_back(std::move(pictures[m.picture]));
   }
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    if (i > 0) out.text += ' ';
-    out.text += sentences[i];
+    if (i > 0) joined += ' ';
+    joined += sentences[i];
   }
-  out.text = tidy(std::move(out.text));
+  out.text = marked(tidy(std::move(joined), tags), options);
   return out;
 }
 
@@ -148,8 +190,11 @@ inline Interleaved from_generated(const std::string& key, const io::Json& docume
   const io::Json& example = member(document, "example");
   const io::Json& map = member(document, "image_map");
   if (!example.is_string()) throw Drop("no example");
-  std::string_view rest = example.get_ref<const std::string&>();
+  const std::string lossy = text::lossy_utf8(example.get_ref<const std::string&>());
+  const Tags tags = Tags::of(options);
+  std::string_view rest = lossy;
   Interleaved out;
+  std::string joined;
   std::vector<std::string> order;
   while (!rest.empty()) {
     const std::size_t hit = rest.find(begin);
@@ -158,15 +203,18 @@ inline Interleaved from_generated(const std::string& key, const io::Json& docume
     while (after < rest.size() && rest[after] >= '0' && rest[after] <= '9') ++after;
     const bool mark = after > hit + begin.size() && rest.substr(after).starts_with(end);
     if (!mark) {
-      out.text += rest.substr(0, hit + 1);
+      joined += rest.substr(0, hit + 1);
       rest.remove_prefix(hit + 1);
       continue;
     }
-    order.emplace_back(rest.substr(hit, after + end.size() - hit));
-    out.text.append(rest.substr(0, hit)).append("<|endofchunk|><image>");
+    // Marks are matched by number: IMAGE01 is IMAGE1.
+    std::string_view digits = rest.substr(hit + begin.size(), after - hit - begin.size());
+    digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size() - 1));
+    order.push_back(cat(begin, digits, end));
+    joined.append(rest.substr(0, hit)).append(tags.chunk).append(tags.image);
     rest.remove_prefix(after + end.size());
   }
-  out.text += rest;
+  joined += rest;
   std::vector<std::string> names;
   for (std::size_t k = 1; k <= map.size(); ++k) names.push_back(cat(begin, k, end));
   std::vector<SamplePicture> pictures;
@@ -188,13 +236,14 @@ inline Interleaved from_generated(const std::string& key, const io::Json& docume
   }
   sequence.resize(std::min(sequence.size(), options.max_images));
   for (const std::size_t k : sequence) out.pictures.push_back(pictures[k]);
-  out.text = tidy(std::move(out.text));
+  joined = tidy(std::move(joined), tags);
   // Past the most pictures the reference cuts before the last one that would still fit; so it is here.
   std::size_t images = 0, last = 0;
-  for (std::size_t at = 0; (at = out.text.find(image_tag, at)) != std::string::npos; ++at) {
+  for (std::size_t at = 0; (at = joined.find(tags.image, at)) != std::string::npos; ++at) {
     if (++images == options.max_images) last = at;
   }
-  if (images > options.max_images) out.text.resize(last);
+  if (images > options.max_images) joined.resize(last);
+  out.text = detail::marked(joined, options);
   return out;
 }
 
@@ -212,9 +261,11 @@ inline Sample make_document(Record record, const text::Tokenizer& tokenizer, dou
   const bool generated = document.contains("is_gpt");
   detail::Interleaved made = generated ? detail::from_generated(record.key, document, options)
                                        : detail::from_mmc4(record.key, document, options);
-  Sample out{record.shard, record.key, std::move(made.text) + detail::end_of_text(tokenizer)};
+  text::MarkedText text = std::move(made.text);
+  text.markup(detail::end_of_text(tokenizer));
+  Sample out{record.shard, record.key, text.text()};
   out.pictures = std::move(made.pictures);
-  out.ids = tokenizer.encode(out.text, {.max_length = options.max_tokens});
+  out.ids = tokenizer.encode(text, {.max_length = options.max_tokens});
   const std::int64_t image = tokenizer.image().value_or(-1);
   const auto images = static_cast<std::size_t>(std::count(out.ids.begin(), out.ids.end(), image));
   if (images < options.min_images) throw Drop("fewer pictures than wanted", Drop::Kind::rule);
@@ -223,6 +274,13 @@ inline Sample make_document(Record record, const text::Tokenizer& tokenizer, dou
     if (out.ids.size() == options.max_tokens && out.ids.back() == image)
       throw Drop("one picture alone, and nothing after it", Drop::Kind::rule);
   }
+  if (options.reference_texts) return out;
+  for (const auto& [begin, end] : text.ranges()) {
+    if (tokenizer.names_special(std::string_view(out.text).substr(begin, end - begin)))
+      out.note = detail::note_of_special;
+  }
+  const Specials specials = Specials::of(tokenizer);
+  detail::require_trainable(out, document_labels(out.ids, specials), specials);
   return out;
 }
 

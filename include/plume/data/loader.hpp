@@ -95,7 +95,7 @@ class Loader {
         losses_.check(options_.limits);
         continue;
       }
-      losses_.emitted();
+      losses_.emitted(result.sample.note);
       losses_.check(options_.limits);
       return std::move(result.sample);
     }

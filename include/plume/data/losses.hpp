@@ -24,7 +24,9 @@ struct LossLimits {
 
 class Losses {
  public:
-  void emitted() {
+  /// `note`: what is odd about the sample; empty for most.
+  void emitted(const std::string& note = {}) {
+    if (!note.empty()) ++notes_[note];
     ++seen_;
     ++emitted_;
     since_sample_ = 0;
@@ -50,6 +52,11 @@ class Losses {
   }
   [[nodiscard]] const std::map<std::string, std::uint64_t>& reasons() const noexcept {
     return reasons_;
+  }
+
+  /// Samples that were emitted though something is odd about them, by what it is.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& notes() const noexcept {
+    return notes_;
   }
 
   /// The shards with most damage, most first.
@@ -90,7 +97,8 @@ class Losses {
 
   [[nodiscard]] io::Json state() const {
     return {{"seen", seen_},       {"emitted", emitted_}, {"damaged", damaged_},
-            {"reasons", reasons_}, {"shards", shards_},   {"since_sample", since_sample_}};
+            {"reasons", reasons_}, {"shards", shards_},   {"since_sample", since_sample_},
+            {"notes", notes_}};
   }
   void set_state(const io::Json& state) {
     seen_ = state.at("seen");
@@ -99,11 +107,13 @@ class Losses {
     since_sample_ = state.at("since_sample");
     reasons_ = state.at("reasons").get<std::map<std::string, std::uint64_t>>();
     shards_ = state.at("shards").get<std::map<std::string, std::uint64_t>>();
+    notes_ = state.value("notes", std::map<std::string, std::uint64_t>());
   }
 
  private:
   std::uint64_t seen_ = 0, emitted_ = 0, damaged_ = 0, since_sample_ = 0;
   std::map<std::string, std::uint64_t> reasons_;
+  std::map<std::string, std::uint64_t> notes_;
   std::map<std::string, std::uint64_t> shards_;  ///< damage by shard, where there is any
 };
 

@@ -16,7 +16,8 @@ struct SampleBatch {
 };
 
 /// Rows of `length` tokens, or as many as the longest has where that is 0; `slots` pictures a row. The samples must
-/// have `images` of one size, and no more of either than there is room for. Throws ValueError otherwise.
+/// have `images` of one size, one for each <image> of their ids, and no more of either than there is room for. Throws
+/// ValueError otherwise.
 inline SampleBatch collate(const std::vector<Sample>& samples, Stream stream,
                            const Specials& specials, index_t slots, std::size_t length = 0) {
   if (samples.empty()) fail<ValueError>("collate", "samples", "none");
@@ -29,6 +30,12 @@ inline SampleBatch collate(const std::vector<Sample>& samples, Stream stream,
         !(shape == Shape{shape[0], 3, side, side})) {
       fail<ValueError>("collate", cat("images [up to ", slots, ", 3, ", side, ", ", side, "]"),
                        shape);
+    }
+    const auto places = std::count(sample.ids.begin(), sample.ids.end(), specials.image);
+    if (places != shape[0]) {
+      fail<ValueError>("collate",
+                       cat(shape[0], " <image> in record ", sample.key, " of ", sample.shard),
+                       places);
     }
   }
   if (length == 0) length = longest;

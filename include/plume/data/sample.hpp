@@ -42,6 +42,7 @@ struct Sample {
   text::Ids ids{};   ///< cut to the most tokens, not padded
   std::vector<SamplePicture> pictures{};
   Tensor<float> images{};  ///< [M, 3, S, S] where a loader was asked for it
+  std::string note{};      ///< what is odd about it and was counted; empty for most
 };
 
 /// Thrown where a record becomes no sample. `what()` is the reason, the same text for the same reason, so that

@@ -33,12 +33,13 @@ class TokenMatcher {
     nodes_[node].id = id;
   }
 
-  /// Calls found(id) for each token and between(piece) for each non-empty piece between them, in order.
-  template <class Between, class Found>
-  void split(std::string_view text, Between&& between, Found&& found) const {
+  /// Calls found(id) for each token and between(piece) for each non-empty piece between them, in order. A token at
+  /// [begin, end) counts only where allowed(id, begin, end).
+  template <class Allowed, class Between, class Found>
+  void split(std::string_view text, Allowed&& allowed, Between&& between, Found&& found) const {
     std::size_t done = 0;
     for (std::size_t at = 0; at < text.size();) {
-      const auto [length, id] = longest(text, at);
+      const auto [length, id] = longest(text, at, allowed);
       if (length == 0) {
         ++at;
         continue;
@@ -57,8 +58,9 @@ class TokenMatcher {
     TokenId id = -1;
   };
 
-  [[nodiscard]] std::pair<std::size_t, TokenId> longest(std::string_view text,
-                                                        std::size_t at) const {
+  template <class Allowed>
+  [[nodiscard]] std::pair<std::size_t, TokenId> longest(std::string_view text, std::size_t at,
+                                                        const Allowed& allowed) const {
     std::pair<std::size_t, TokenId> best{0, -1};
     if (!starts_[static_cast<unsigned char>(text[at])]) return best;
     std::size_t node = 0;
@@ -66,7 +68,8 @@ class TokenMatcher {
       const auto next = nodes_[node].next.find(text[i]);
       if (next == nodes_[node].next.end()) break;
       node = next->second;
-      if (nodes_[node].id >= 0) best = {i + 1 - at, nodes_[node].id};
+      const TokenId id = nodes_[node].id;
+      if (id >= 0 && allowed(id, at, i + 1)) best = {i + 1 - at, id};
     }
     return best;
   }

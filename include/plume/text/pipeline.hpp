@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "plume/text/added_tokens.hpp"
+#include "plume/text/marked_text.hpp"
 #include "plume/text/steps.hpp"
 
 namespace plume::text {
@@ -109,10 +110,25 @@ class Pipeline {
   }
   [[nodiscard]] bool is_special(const std::string& token) const { return special_.contains(token); }
   [[nodiscard]] TokenId size() const { return model.size() + added_.size(); }
+  /// Whether encode() would find a special token in it.
+  [[nodiscard]] bool names_special(std::string_view text) const {
+    bool out = false;
+    const auto always = [](TokenId, std::size_t, std::size_t) { return true; };
+    const auto found = [&](TokenId id) { out = out || is_special(*token(id)); };
+    raw_.split(
+        text, always,
+        [&](std::string_view piece) {
+          normalized_.split(
+              normalize(normalizer, piece), always, [](std::string_view) {}, found);
+        },
+        found);
+    return out;
+  }
 
-  /// Appends the ids of valid UTF-8, without prefix and suffix.
+  /// Appends the ids of valid UTF-8, without prefix and suffix. No special token is found where it touches `data`; one
+  /// that is searched in the normalised text is not found beside data either, up to the next token of the raw text.
   template <class Ids>
-  void encode(std::string_view text, Ids& ids) const {
+  void encode(std::string_view text, Ids& ids, const DataRanges& data = {}) const {
     PairMerger merger;
     std::vector<TokenId> word;
     const auto found = [&](TokenId id) { ids.push_back(id); };
@@ -129,10 +145,18 @@ class Pipeline {
         encode_word(piece);
       }
     };
+    const auto plain = [&](TokenId id, std::size_t begin, std::size_t end) {
+      return !data.empty() && touches_data(data, begin, end) && is_special(*token(id));
+    };
     raw_.split(
         text,
+        [&](TokenId id, std::size_t begin, std::size_t end) { return !plain(id, begin, end); },
         [&](std::string_view piece) {
-          normalized_.split(normalize(normalizer, piece), encode_piece, found);
+          const auto begin = static_cast<std::size_t>(piece.data() - text.data());
+          const auto allowed = [&](TokenId id, std::size_t, std::size_t) {
+            return !plain(id, begin, begin + piece.size());
+          };
+          normalized_.split(normalize(normalizer, piece), allowed, encode_piece, found);
         },
         found);
   }

@@ -120,25 +120,17 @@ class Tokenizer {
     return out;
   }
 
-  /// Ids of valid UTF-8; throws ValueError where it is not.
+  /// Ids of valid UTF-8; throws ValueError where it is not. All of `text` is markup.
   [[nodiscard]] Ids encode(std::string_view text, const EncodeOptions& options = {}) const {
-    if (const std::size_t broken = broken_utf8(text); broken != std::string_view::npos) {
-      fail<ValueError>("Tokenizer::encode", "UTF-8", cat("something else at byte ", broken));
-    }
-    Ids ids;
-    if (options.special_tokens) ids.assign(pipeline_.prefix.begin(), pipeline_.prefix.end());
-    pipeline_.encode(text, ids);
-    const std::size_t after = options.special_tokens ? pipeline_.suffix.size() : 0;
-    if (options.max_length && ids.size() + after > *options.max_length) {
-      const std::size_t around = after + (options.special_tokens ? pipeline_.prefix.size() : 0);
-      if (*options.max_length < around) {
-        fail<ValueError>("Tokenizer::encode", cat("max_length of at least ", around),
-                         *options.max_length);
-      }
-      ids.resize(*options.max_length - after);
-    }
-    if (after != 0) ids.insert(ids.end(), pipeline_.suffix.begin(), pipeline_.suffix.end());
-    return ids;
+    return encode(text, {}, options);
+  }
+  /// The same of a text with data in it, which makes no special token.
+  [[nodiscard]] Ids encode(const MarkedText& text, const EncodeOptions& options = {}) const {
+    return encode(text.text(), text.ranges(), options);
+  }
+  /// Whether a special token stands in `text`: as data it is encoded as characters.
+  [[nodiscard]] bool names_special(std::string_view text) const {
+    return pipeline_.names_special(text);
   }
 
   /// Text of `ids`; those of no token are nothing.
@@ -217,6 +209,27 @@ class Tokenizer {
                         file.bytes.size());
     }
     return file.text();
+  }
+
+  [[nodiscard]] Ids encode(std::string_view text, const DataRanges& data,
+                           const EncodeOptions& options) const {
+    if (const std::size_t broken = broken_utf8(text); broken != std::string_view::npos) {
+      fail<ValueError>("Tokenizer::encode", "UTF-8", cat("something else at byte ", broken));
+    }
+    Ids ids;
+    if (options.special_tokens) ids.assign(pipeline_.prefix.begin(), pipeline_.prefix.end());
+    pipeline_.encode(text, ids, data);
+    const std::size_t after = options.special_tokens ? pipeline_.suffix.size() : 0;
+    if (options.max_length && ids.size() + after > *options.max_length) {
+      const std::size_t around = after + (options.special_tokens ? pipeline_.prefix.size() : 0);
+      if (*options.max_length < around) {
+        fail<ValueError>("Tokenizer::encode", cat("max_length of at least ", around),
+                         *options.max_length);
+      }
+      ids.resize(*options.max_length - after);
+    }
+    if (after != 0) ids.insert(ids.end(), pipeline_.suffix.begin(), pipeline_.suffix.end());
+    return ids;
   }
 
   static TokenId required(std::optional<TokenId> id, const char* role) {

@@ -271,7 +271,8 @@ class Trainer {
       out[name] = {{"seen", l.seen()},
                    {"emitted", l.emitted_count()},
                    {"dropped", l.dropped_count()},
-                   {"reasons", l.reasons()}};
+                   {"reasons", l.reasons()},
+                   {"notes", l.notes()}};
     }
     return out;
   }
