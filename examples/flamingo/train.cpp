@@ -238,7 +238,13 @@ void run(const TrainOptions& given) {
             << " parameters train\n";
   {
     const train::Interrupt interrupt;
-    if (trainer.run() == train::End::interrupted) {
+    const train::End end = trainer.run();
+    if (end == train::End::skipped) {
+      train::write_report(given.run);
+      fail<NumericalError>("train", "a last step that is finite",
+                           "one that was skipped; checkpoint.pt is not written");
+    }
+    if (end == train::End::interrupted) {
       progress.say(cat("stopped after step ", trainer.stepper().step(), " of ", given.steps,
                        ", saved in ", given.run, "; the same command goes on from there"));
       train::write_report(given.run);

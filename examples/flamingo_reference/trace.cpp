@@ -25,6 +25,7 @@ void trace(const TraceOptions& options) {
   const auto observe = [&](const std::string& name, const Tensor<T>& value) {
     values.add("train." + name, io::StoredTensor(value));
   };
+  const EvaluationMode mode;
   std::map<std::string, std::string> facts{{"precision", std::string(dtype_name<T>())}};
   if (!options.golden_case.empty()) {
     const auto model = open_case<T>(options.golden_case);

@@ -33,17 +33,15 @@ inline double pretrain(const plume::nn::Module& module, const Course& course,
                        const std::function<plume::Var<float>(index_t)>& loss) {
   using plume::Var;
   if (course.steps < 1) plume::fail<plume::ValueError>("pretrain", "steps >= 1", course.steps);
-  std::vector<Var<float>> all, matrices, others;
-  for (plume::nn::Parameter<float>* p : plume::nn::trainable_parameters<float>(module)) {
-    all.push_back((*p)());
-    (p->shape().rank() > 1 ? matrices : others).push_back((*p)());
-  }
+  std::vector<plume::nn::Parameter<float>*> matrices, others;
+  for (plume::nn::Parameter<float>* p : plume::nn::trainable_parameters<float>(module))
+    (p->shape().rank() > 1 ? matrices : others).push_back(p);
   plume::AdamWOptions options{.learning_rate = course.learning_rate, .beta2 = 0.98};
   plume::AdamW<float> optimizer;
   options.weight_decay = course.weight_decay;
-  optimizer.add_group(matrices, options);
+  optimizer.add_parameters(matrices, options);
   options.weight_decay = 0;
-  optimizer.add_group(others, options);
+  optimizer.add_parameters(others, options);
   const plume::Schedule schedule =
       plume::Schedule::cosine(std::min(course.warmup, course.steps), course.steps + 1);
 
@@ -56,7 +54,7 @@ inline double pretrain(const plume::nn::Module& module, const Course& course,
     const Var<float> now = loss(step);
     optimizer.zero_grad();
     plume::backward(now);
-    plume::clip_gradients<float>(all, 1);
+    plume::clip_gradients<float>(optimizer.trained(), 1);
     optimizer.step(schedule(step));
     losses.push_back(static_cast<double>(now.value().item()));
     if (!std::isfinite(losses.back()))

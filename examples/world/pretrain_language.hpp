@@ -87,6 +87,7 @@ class RowStream {
 inline double naming(const plume::models::Mpt<float>& model, const plume::text::Tokenizer& words,
                      std::uint64_t seed, index_t pages = 100) {
   const plume::NoGrad scope;
+  const plume::EvaluationMode mode;
   index_t right = 0, asked = 0;
   for (std::uint64_t i = 1'000'000; asked < pages; ++i) {
     const Page page = draw_page(seed, Part::text, i, 4, 8);
@@ -159,6 +160,7 @@ inline plume::io::Json pretrain_language(const std::string& data, const std::str
   constexpr index_t batches = 8;
   {
     const plume::NoGrad scope;
+    const plume::EvaluationMode mode;
     RowStream others(texts.held_out, o.seed);
     for (index_t i = 0; i < batches; ++i)
       held_out += static_cast<double>(loss_of(others.next(o.batch, o.length)).value().item());

@@ -176,6 +176,7 @@ struct CaptionBatch {
 inline plume::io::Json zero_shot(const Clip& clip, const plume::text::Tokenizer& words,
                                  const CaptionedPictures& pairs, index_t first, index_t longest) {
   const plume::NoGrad scope;
+  const plume::EvaluationMode mode;
   std::vector<Content> all;
   for (index_t c = 0; c < combinations; ++c)
     for (index_t cloth = 0; cloth < cloths; ++cloth) all.push_back(content_at(c, cloth));

@@ -8,6 +8,7 @@
 
 #include "plume/autograd/backward.hpp"
 #include "plume/core/random.hpp"
+#include "plume/ops/sum.hpp"
 #include "tests/support/compare.hpp"
 
 using namespace plume;
@@ -168,6 +169,44 @@ TEST_CASE("adamw: what is wrong is refused") {
   CHECK_THROWS_AS(optimizer.add_group({}, {.beta2 = std::nan("")}), ValueError);
   CHECK_THROWS_AS(optimizer.add_group({}, {.eps = 0}), ValueError);
   CHECK_THROWS_AS(optimizer.add_group({}, {.weight_decay = -0.1}), ValueError);
+}
+
+TEST_CASE("adamw: parameters of a module are updated whatever values they have by then") {
+  struct Two : nn::Module {
+    nn::Parameter<float> w{*this, "w", {2}, nn::Init::ones()};
+  } model;
+  initialize(model, 1);
+  const std::vector<Var<float>> leaves{model.w()};
+  AdamW<float> by_leaf{std::span<const Var<float>>(leaves)};
+  AdamW<float> optimizer{nn::trainable_parameters<float>(model)};
+  const auto step = [&](AdamW<float>& with) {
+    backward(sum(model.w()));
+    with.step();
+    with.zero_grad();
+  };
+  step(by_leaf);
+  freeze(model);
+  freeze(model, false);
+  step(optimizer);
+  CHECK(model.w().value()(0) < 0.9995F);
+  model.w.set_value(full<float>({2}, 5.0F));
+  step(optimizer);
+  CHECK(model.w().value()(1) < 5.0F);
+  CHECK(optimizer.slots()[0].steps == 2);
+  // A handle to a value that the parameter has no more trains nothing: it is refused.
+  CHECK_THROWS_AS(step(by_leaf), ValueError);
+  CHECK_THROWS_AS((AdamW<float>{std::span<const Var<float>>(leaves)}), ValueError);
+  // Frozen, it is left alone; a strided view becomes its own numbers.
+  freeze(model);
+  optimizer.step();
+  CHECK(optimizer.slots()[0].steps == 2);
+  freeze(model, false);
+  model.w.set_value(arange<float>(4).slice(0, 0, 4, 2));
+  CHECK(model.w().value()(1) == 2);
+  step(optimizer);
+  CHECK(model.w().value()(1) < 2);
+  CHECK_THROWS_AS(optimizer.step(std::nan("")), ValueError);
+  CHECK_THROWS_AS(optimizer.step(HUGE_VAL), ValueError);
 }
 
 }  // namespace

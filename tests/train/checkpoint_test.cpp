@@ -366,10 +366,49 @@ TEST_CASE("checkpoint: of another run it is refused, with names, and changes not
   Stepper<float> gates(*fewer, small_recipe());
   CHECK(has(message_of([&] { train::restore(folder, *fewer, gates); }),
             "unexpected  perceiver.latents"));
-  // An optimizer that no longer holds the model's parameters.
+  // An optimizer of another model's parameters.
+  CHECK_THROWS_AS(checkpoints.save(*fewer, stepper, nullptr), ValueError);
+  CHECK_THROWS_AS(train::restore(folder, *fewer, stepper), ValueError);
+}
+
+TEST_CASE("checkpoint: parameters that were set or frozen meanwhile are saved and restored") {
+  const Folder root;
+  const Checkpoints checkpoints(root.path, 1);
+  const auto model = small_model<float>();
+  Stepper<float> stepper(*model, small_recipe());
+  advance(*model, stepper, 2);
+  const Tensor<float> before = model->perceiver->latents.value().clone();
+  model->perceiver->latents.set_value(before.clone());
+  freeze(model->fusion);
+  const std::string folder = checkpoints.save(*model, stepper, nullptr);
   model->perceiver->latents.set_value(zeros<float>({2, 8}));
-  CHECK_THROWS_AS(checkpoints.save(*model, stepper, nullptr), ValueError);
-  CHECK_THROWS_AS(train::restore(folder, *model, stepper), ValueError);
+  freeze(model->fusion, false);
+  train::restore(folder, *model, stepper);
+  CHECK(same_bits(model->perceiver->latents.value(), before));
+  // Random state that is damaged is refused; none at all is what earlier versions wrote.
+  default_generator().set_state({5, 9});
+  Stepper<float> other(*model, small_recipe());
+  default_generator().set_state({});
+  const std::string second = checkpoints.save(*model, other, nullptr);
+  train::restore(second, *model, stepper);
+  CHECK(stepper.random() == RandomState{5, 9});
+  io::Json state = io::read_json(second + "/state.json");
+  const auto rewrite = [&] {
+    write_whole(second + "/state.json", state.dump());
+    fs::remove(second + "/manifest.json");
+    train::write_manifest(second);
+  };
+  state["random"]["seed"] = -1;
+  rewrite();
+  CHECK(has(message_of([&] { train::restore_whole<float>(second, *model, stepper); }), "random"));
+  state.erase("random");
+  rewrite();
+  train::restore_whole<float>(second, *model, stepper);
+  CHECK_NOTHROW(advance(*model, stepper, 1));
+  // Numbers that are not finite are never written.
+  model->perceiver->latents.set_value(full<float>({2, 8}, std::nanf("")));
+  CHECK(has(message_of([&] { checkpoints.save(*model, stepper, nullptr); }), "perceiver.latents"));
+  CHECK(latest_of(checkpoints) == fs::path(second).filename().string());
 }
 
 TEST_CASE("checkpoint: a full disk is named, with the bytes wanted, and costs nothing") {

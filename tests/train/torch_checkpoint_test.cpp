@@ -41,7 +41,7 @@ void golden_step(const models::Flamingo<T>& model, Stepper<T>& stepper) {
       for (index_t i = 0; i < gradient.numel(); ++i)
         gradient.data()[i] =
             static_cast<T>(std::sin(static_cast<double>(1 + i + 10 * index)) / 100);
-      backward(mul(named.slot->parameter, constant(ones<T>(gradient.shape()))), gradient);
+      backward(mul(named.slot->parameter.var(), constant(ones<T>(gradient.shape()))), gradient);
       ++index;
     }
   }

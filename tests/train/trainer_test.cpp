@@ -3,6 +3,7 @@
 #include <map>
 
 #include "plume/data/tar_writer.hpp"
+#include "plume/ops/dropout.hpp"
 #include "tests/models/model_suite.hpp"
 #include "tests/support/folder.hpp"
 
@@ -338,6 +339,135 @@ TEST_CASE(
   CHECK(io::read_json(name + "/checkpoints/step-00000006/manifest.json") == before);
 }
 
+TEST_CASE("trainer: a run that ends in skipped steps says so and saves none of them") {
+  const Folder folder;
+  const auto shards = make_shards(folder, 3);
+  const std::string name = folder.file("run");
+  const auto latest = [&] {
+    std::vector<std::string> damaged;
+    const auto found = train::Checkpoints(name + "/checkpoints", 2).latest(damaged);
+    CHECK(damaged.empty());
+    return found ? std::filesystem::path(*found).filename().string() : std::string("none");
+  };
+  {
+    Run run(shards, name);
+    run.recipe.learning_rate = 1e300;
+    run.recipe.schedule = Schedule::constant(0);
+    run.options.steps = 6;
+    Trainer<double> trainer = run.trainer();
+    CHECK(trainer.run() == End::skipped);
+    CHECK(trainer.stepper().step() == 6);
+    CHECK(latest() == "none");
+    const auto log = io::read_json_lines(name + "/log.jsonl");
+    CHECK(log.back().at("event") == "end");
+    CHECK(log.back().at("skipped_in_a_row") == 5);
+  }
+  // The good part of a run stays what it was, and one that is asked to stop waits for a step that is taken.
+  std::filesystem::remove_all(name);
+  {
+    Run run(shards, name);
+    run.options.steps = 5;
+    CHECK(run.trainer().run() == End::finished);
+    CHECK(latest() == "step-00000005");
+  }
+  Run run(shards, name);
+  run.options.steps = 9;
+  Trainer<double> trainer = run.trainer();
+  REQUIRE(trainer.resume());
+  int asked = 0;
+  run.m->fusion[0].attn_gate.set_value(full<double>({1}, std::nan("")));
+  run.options.stop = [&] { return ++asked > 0; };
+  CHECK(trainer.run() == End::skipped);
+  CHECK(latest() == "step-00000005");
+}
+
+TEST_CASE("trainer: weights that are not finite are never saved") {
+  const Folder folder;
+  Run run(make_shards(folder, 3), folder.file("run"));
+  run.options.steps = 1;
+  run.recipe.learning_rate = 1e308;
+  run.recipe.weight_decay = 1e300;
+  run.recipe.schedule = Schedule::constant(0);
+  Trainer<double> trainer = run.trainer();
+  CHECK_THROWS_AS(trainer.run(), NumericalError);
+  CHECK(!std::filesystem::exists(folder.file("run/checkpoints/LATEST")));
+}
+
+/// A resampler that drops half of what it makes, in training.
+struct Dropping : nn::PerceiverResampler<double> {
+  using PerceiverResampler::PerceiverResampler;
+  Var<double> operator()(const Var<double>& x) const {
+    return dropout(PerceiverResampler::operator()(x), 0.5, training());
+  }
+};
+using DroppingModel =
+    models::VisionLanguageModel<double, models::ClipVision<double>, Dropping,
+                                nn::GatedCrossAttention<double>, models::TextDecoder<double>>;
+
+TEST_CASE("trainer: with dropout, too, a run that was stopped is the run that was not") {
+  const Folder folder;
+  const auto shards = make_shards(folder, 3);
+  struct DroppingRun : Run {
+    std::unique_ptr<DroppingModel> d =
+        suite_model<DroppingModel>(resampler_of<Dropping>(suite_perceiver()));
+    using Run::Run;
+    Trainer<double, DroppingModel> trainer_of() { return {*d, recipe, options}; }
+    std::vector<Tensor<double>> weights() const {
+      std::vector<Tensor<double>> out;
+      for (const auto* p : nn::trainable_parameters<double>(*d)) out.push_back(p->value().clone());
+      return out;
+    }
+  };
+  const auto same = [](const auto& a, const auto& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const auto& x, const auto& y) { return same_bits(x, y); });
+  };
+  for (const auto recompute : {models::Recompute::none, models::Recompute::layers}) {
+    INFO(std::string(name(recompute)));
+    const std::string mark = folder.file(std::string(name(recompute)));
+    DroppingRun whole(shards, mark + "whole");
+    whole.options.steps = 6;
+    whole.options.save_every = 3;
+    whole.d->plan.recompute = recompute;
+    default_generator().set_state({3, 0});
+    auto uninterrupted = whole.trainer_of();
+    CHECK(uninterrupted.run() == End::finished);
+    CHECK(uninterrupted.stepper().random().stream >= 6 * 4);
+    CHECK(default_generator().state() == RandomState{3, 0});
+    {
+      DroppingRun first(shards, mark);
+      first.options.steps = 6;
+      first.options.save_every = 3;
+      first.d->plan.recompute = recompute;
+      index_t left = 4;  // killed after a step that was not saved
+      first.options.stop = [&]() -> bool {
+        (void)default_generator().bits();  // others draw, too
+        if (--left == 0) throw Killed();
+        return false;
+      };
+      auto trainer = first.trainer_of();
+      CHECK_THROWS_AS(trainer.run(), Killed);
+    }
+    default_generator().set_state({99, 7});  // another process
+    DroppingRun second(shards, mark);
+    second.options.steps = 6;
+    second.d->plan.recompute = recompute;
+    auto trainer = second.trainer_of();
+    REQUIRE(trainer.resume());
+    CHECK(trainer.stepper().step() == 3);
+    CHECK(trainer.run() == End::finished);
+    CHECK(same(second.weights(), whole.weights()));
+    CHECK(events(mark) == events(mark + "whole"));
+  }
+  // A checkpoint of earlier versions has no random state: it will do where nothing is drawn.
+  DroppingRun old(shards);
+  auto trainer = old.trainer_of();
+  trainer.stepper().set_random({});
+  CHECK_THROWS_AS(trainer.step(), ValueError);
+  old.d->set_training(false);
+  CHECK_NOTHROW(trainer.step());
+}
+
 TEST_CASE("trainer: numbers out of their range") {
   const Folder folder;
   const auto shards = make_shards(folder, 1);
@@ -352,6 +482,10 @@ TEST_CASE("trainer: numbers out of their range") {
   refused([](TrainerOptions& o) { o.most_skipped = 0; });
   refused([](TrainerOptions& o) { o.pairs.batch = 0; });
   refused([](TrainerOptions& o) { o.documents.slots = 0; });
+  refused([](TrainerOptions& o) { o.keep = 0; });
+  refused([](TrainerOptions& o) { o.pairs.weight = std::nan(""); });
+  refused([](TrainerOptions& o) { o.pairs.weight = -1; });
+  refused([](TrainerOptions& o) { o.documents.weight = HUGE_VAL; });
 }
 
 }  // namespace

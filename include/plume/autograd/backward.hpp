@@ -25,6 +25,19 @@ inline void check_gradients(const NodeBase& node) {
   }
 }
 
+/// Hears of every leaf that a backward of this thread, while it lives, leaves a gradient in.
+class LeafWatch {
+ public:
+  LeafWatch() noexcept : outer_(std::exchange(autograd_state.leaves, this)) {}
+  ~LeafWatch() { autograd_state.leaves = outer_; }
+  LeafWatch(const LeafWatch&) = delete;
+  LeafWatch& operator=(const LeafWatch&) = delete;
+  NodeList leaves;
+
+ private:
+  LeafWatch* outer_;
+};
+
 /// Runs the closures of everything reachable from `roots`, whose gradients are already in place.
 /// Nodes older than `boundary` receive gradients but do not run.
 inline void run_backward(NodeList roots, bool retain_graph, std::uint64_t boundary) {
@@ -50,7 +63,12 @@ inline void run_backward(NodeList roots, bool retain_graph, std::uint64_t bounda
           cat("the graph of a ", node->op, " of shape ", node->shape, ", already used"));
     }
     for (const NodePtr& input : node->inputs) queue(input);
-    if (node->invoke == nullptr || !node->has_grad()) continue;
+    if (node->invoke == nullptr || !node->has_grad()) {
+      // Beyond a boundary leaves stand for what is inside a recompute: its own backward meets the others.
+      if (autograd_state.leaves != nullptr && boundary == 0 && node->has_grad())
+        autograd_state.leaves->leaves.push_back(node);
+      continue;
+    }
     node->run();
     if (autograd_state.anomaly) check_gradients(*node);
     if (!node->keep_grad) node->clear_grad();

@@ -75,6 +75,7 @@ class NodeBase : public Counted {
   std::uint64_t id;
   std::uint64_t mark = 0;  ///< the last backward run that queued this node
   bool released = false;   ///< had a closure, which was used up
+  bool replaced = false;   ///< a leaf that its nn::Parameter does not hold any more
   bool keep_grad = false;  ///< backward leaves the gradient in place although this is no leaf
   std::string path;        ///< module path; filled under AnomalyGuard
   NodeList inputs;

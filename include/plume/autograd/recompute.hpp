@@ -6,7 +6,7 @@
 //
 // f may use trainable values from outside (its parameters, a shared memory of images): they get their
 // gradients too. f must do the same thing twice; random numbers drawn from `default_generator()` are
-// replayed, and so is the precision. Calls nest.
+// replayed, and so are the precision and the EvaluationMode. Calls nest.
 
 #include "plume/autograd/backward.hpp"
 #include "plume/autograd/precision.hpp"
@@ -39,20 +39,6 @@ class ExternalInputs final : public Probe {
   NodeList found_;
 };
 
-/// Puts the default generator back to `state` while it lives.
-class ReplayRandom {
- public:
-  explicit ReplayRandom(RandomState state) : now_(default_generator().state()) {
-    default_generator().set_state(state);
-  }
-  ~ReplayRandom() { default_generator().set_state(now_); }
-  ReplayRandom(const ReplayRandom&) = delete;
-  ReplayRandom& operator=(const ReplayRandom&) = delete;
-
- private:
-  RandomState now_;
-};
-
 }  // namespace detail
 
 /// f(inputs...), which must return a Var, with its activations computed again in backward.
@@ -60,7 +46,7 @@ template <class F, Floating... In>
 auto recompute(F f, const Var<In>&... in) {
   using Result = decltype(f(in...));
   using T = typename Result::value_type;
-  const RandomState random = default_generator().state();
+  const Generator random = default_generator();
   Tensor<T> value;
   detail::NodeList nodes{in.node()...};
   {
@@ -72,33 +58,35 @@ auto recompute(F f, const Var<In>&... in) {
   if (!detail::wants_graph(nodes)) return Result(std::move(value));
   auto node = Result::make_node("recompute", value.shape());
   node->inputs = std::move(nodes);
-  node->set_closure(
-      [f = std::move(f), random, computed = precision(), saved = std::tuple(in.detach()...),
-       needed =
-           std::array<bool, sizeof...(In)>{in.requires_grad()...}](detail::NodeBase& self) mutable {
-        const std::uint64_t boundary = detail::next_node_id();
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-          const std::tuple<Var<In>...> leaves(Var<In>(std::get<I>(saved).value(), needed[I])...);
-          Result y;
-          {
-            const detail::ReplayRandom replay(random);
-            const EnableGrad scope;
-            const PrecisionScope as_before(computed);
-            y = f(std::get<I>(leaves)...);
-          }
-          if (!y.requires_grad()) return;
-          y.node()->accumulate(static_cast<detail::GradNode<T>&>(self).grad, 1);
-          detail::NodeList roots;
-          roots.push_back(y.node());
-          y = {};
-          detail::run_backward(std::move(roots), false, boundary);
-          const auto pass_on = [](const auto& leaf, auto sink) {
-            if (sink && leaf.grad().defined()) sink += leaf.grad();
-          };
-          (pass_on(std::get<I>(leaves), GradSink<In>(self.inputs[I].get())), ...);
-        }
-        (std::index_sequence_for<In...>{});
-      });
+  node->set_closure([f = std::move(f), random, computed = precision(),
+                     evaluating = EvaluationMode::active(), saved = std::tuple(in.detach()...),
+                     needed = std::array<bool, sizeof...(In)>{in.requires_grad()...}](
+                        detail::NodeBase& self) mutable {
+    const std::uint64_t boundary = detail::next_node_id();
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      const std::tuple<Var<In>...> leaves(Var<In>(std::get<I>(saved).value(), needed[I])...);
+      Result y;
+      {
+        Generator again = random;
+        const RandomScope replay(again);
+        const EvaluationMode mode(evaluating);
+        const EnableGrad scope;
+        const PrecisionScope as_before(computed);
+        y = f(std::get<I>(leaves)...);
+      }
+      if (!y.requires_grad()) return;
+      y.node()->accumulate(static_cast<detail::GradNode<T>&>(self).grad, 1);
+      detail::NodeList roots;
+      roots.push_back(y.node());
+      y = {};
+      detail::run_backward(std::move(roots), false, boundary);
+      const auto pass_on = [](const auto& leaf, auto sink) {
+        if (sink && leaf.grad().defined()) sink += leaf.grad();
+      };
+      (pass_on(std::get<I>(leaves), GradSink<In>(self.inputs[I].get())), ...);
+    }
+    (std::index_sequence_for<In...>{});
+  });
   return Result(std::move(value), std::move(node));
 }
 

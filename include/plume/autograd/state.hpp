@@ -12,13 +12,16 @@ class ModuleScope;
 
 namespace detail {
 
-class Probe;  // node.hpp
+class Probe;      // node.hpp
+class LeafWatch;  // backward.hpp
 
 struct AutogradState {
   bool enabled = true;
   bool anomaly = false;
+  bool evaluating = false;
   const ModuleScope* module = nullptr;
   Probe* probe = nullptr;
+  LeafWatch* leaves = nullptr;
 };
 inline constinit thread_local AutogradState autograd_state;
 
@@ -53,6 +56,24 @@ class EnableGrad {
   ~EnableGrad() { detail::autograd_state.enabled = before_; }
   EnableGrad(const EnableGrad&) = delete;
   EnableGrad& operator=(const EnableGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// While it lives, this thread evaluates: every module says that it is not training, whatever set_training said, so
+/// dropout is off. Afterwards all is as before. Generation, classification and features open one themselves.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(bool on = true) noexcept : before_(detail::autograd_state.evaluating) {
+    detail::autograd_state.evaluating = on;
+  }
+  ~EvaluationMode() { detail::autograd_state.evaluating = before_; }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+  /// Whether this thread evaluates now.
+  static bool active() noexcept { return detail::autograd_state.evaluating; }
 
  private:
   bool before_;

@@ -75,6 +75,26 @@ inline Generator& default_generator() {
   return generator;
 }
 
+/// While it lives, default_generator() of this thread draws what `generator` would, and `generator` goes on behind
+/// what was drawn. Afterwards the default generator is where it was.
+class RandomScope {
+ public:
+  explicit RandomScope(Generator& generator) noexcept
+      : generator_(generator), outside_(default_generator().state()) {
+    default_generator().set_state(generator.state());
+  }
+  ~RandomScope() {
+    generator_.set_state(default_generator().state());
+    default_generator().set_state(outside_);
+  }
+  RandomScope(const RandomScope&) = delete;
+  RandomScope& operator=(const RandomScope&) = delete;
+
+ private:
+  Generator& generator_;
+  RandomState outside_;
+};
+
 namespace detail {
 
 /// A 32-bit word as a number in (0, 1): never 0, so that its logarithm is finite.

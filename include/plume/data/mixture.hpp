@@ -53,7 +53,8 @@ inline SampleBatch collate(const std::vector<Sample>& samples, Stream stream,
     std::copy(ids.begin(), ids.end(), out.ids.data() + row);
     std::copy(labels.begin(), labels.end(), out.labels.data() + row);
     for (std::size_t t = 0; t < length; ++t) out.mask.data()[row + t] = t < sample.ids.size();
-    std::copy_n(sample.images.data(), sample.images.numel(),
+    const Tensor<float> images = sample.images.contiguous();
+    std::copy_n(images.data(), images.numel(),
                 out.images.data() + static_cast<index_t>(b) * slots * 3 * side * side);
   }
   return out;

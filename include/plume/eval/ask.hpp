@@ -116,6 +116,7 @@ class Asker {
   /// [L, W]
   Tensor<T> latents_of(const PictureFile& file, index_t side) const {
     const NoGrad scope;
+    const EvaluationMode mode;
     const Var<T> pixels(pixels_of(file, side).template cast<T>().reshape({1, 3, side, side}));
     const Tensor<T> tokens = (*model_.vision_encoder)(pixels).tokens.value();
     const Var<T> features(tokens.reshape({1, 1, 1, tokens.size(1), tokens.size(2)}));

@@ -28,6 +28,7 @@ Tensor<float> picture_features(const models::ClipVision<T>& encoder,
   const index_t S = encoder.sizes.image, N = std::ssize(files);
   Tensor<float> out(Shape{N, encoder.sizes.embed});
   const NoGrad scope;
+  const EvaluationMode mode;
   for (index_t first = 0; first < N; first += batch) {
     const index_t n = std::min(batch, N - first);
     Tensor<T> pixels(Shape{n, 3, S, S});

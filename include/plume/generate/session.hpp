@@ -6,7 +6,7 @@
 // Images are encoded once, equal ones of the batch together, and what the fusion blocks need of them is prepared
 // once, whatever the number of beams: the n beams of a text meet its images as n tokens of one sequence, so
 // nothing is repeated. A prompt is read once and its keys and values are copied when it branches. New tokens
-// belong to the image the prompt ends with.
+// belong to the image the prompt ends with. All of it runs under EvaluationMode: dropout is off.
 
 #include <string_view>
 #include <unordered_map>
@@ -78,6 +78,7 @@ class Session : public Reader {
     if (images.rank() != 6 || images.size(0) != rows_)
       fail<ShapeError>("generate", cat("images [", rows_, ", M, F, 3, S, S]"), images.shape());
     const NoGrad scope;
+    const EvaluationMode mode;
     media_ = model_.prepare(encode(images));
   }
   /// The same with images that were seen before: `latents` [B, M, L, W] of `model.see`.
@@ -86,11 +87,13 @@ class Session : public Reader {
     if (latents.rank() != 4 || latents.size(0) != rows_)
       fail<ShapeError>("generate", cat("latents [", rows_, ", M, L, W]"), latents.shape());
     const NoGrad scope;
+    const EvaluationMode mode;
     media_ = model_.prepare(latents);
   }
 
   std::vector<double> start() override {
     const NoGrad scope;
+    const EvaluationMode mode;
     cache_ = {};
     rows_ = prompt_.ids.size(0);
     const Tensor<std::int64_t> times = nn::text_times(prompt_.ids, model_.plan.image_token);
@@ -103,6 +106,7 @@ class Session : public Reader {
   std::vector<double> advance(std::span<const index_t> parents,
                               std::span<const std::int64_t> tokens) override {
     const NoGrad scope;
+    const EvaluationMode mode;
     follow(parents);
     Tensor<std::int64_t> ids(Shape{rows_, 1});
     std::copy(tokens.begin(), tokens.end(), ids.data());
@@ -114,6 +118,7 @@ class Session : public Reader {
   /// Logits [R, k, V] after each of the tokens ids [R, k], which are read but not kept.
   Tensor<double> preview(const Tensor<std::int64_t>& ids) const {
     const NoGrad scope;
+    const EvaluationMode mode;
     models::KvCache<T> cache = cache_;  // shares what is there; a read replaces, never overwrites
     const Var<T> x = run(next(ids), times_of(ids.size(1)), cache);
     return model_.lang_encoder->logits(x).value().template cast<double>().contiguous();

@@ -72,8 +72,9 @@ class MaskedCrossAttention : public Module {
 
  private:
   static Var<T> attend_immediate(const Var<T>& q, const KeysAndValues& media,
-                                 const Tensor<std::int64_t>& times) {
+                                 const Tensor<std::int64_t>& text_times) {
     const index_t M = media.keys.size(2);
+    const Tensor<std::int64_t> times = text_times.contiguous();
     Tensor<std::int64_t> image(times.shape());
     Tensor<T> unmasked = zeros<T>(Shape{times.size(0), 1, times.size(1), 1});
     bool any_unmasked = false;

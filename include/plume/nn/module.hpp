@@ -45,7 +45,8 @@ class Module {
     training_ = training;
     for (Module* child : children_) child->set_training(training);
   }
-  [[nodiscard]] bool training() const noexcept { return training_; }
+  /// False under EvaluationMode, too.
+  [[nodiscard]] bool training() const noexcept { return training_ && !EvaluationMode::active(); }
 
  private:
   friend class ParameterBase;

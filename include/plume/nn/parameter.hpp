@@ -115,12 +115,13 @@ class Parameter final : public ParameterBase {
     }
     const Tensor<T> values = has_values() ? value() : Tensor<T>();
     held_ = values.defined() ? form->of(values) : std::move(form);
-    var_ = {};
+    replace({});
   }
   /// Null where the values are a plain tensor.
   [[nodiscard]] const HeldMatrix<T>* held() const noexcept { return held_.get(); }
 
-  /// Takes over the numbers; the shape must be the parameter's.
+  /// Takes over the numbers; the shape must be the parameter's. An optimizer that was given the parameter goes on with
+  /// them and with the moments of those before.
   void set_value(Tensor<T> value) {
     if (!(value.shape() == shape())) {
       fail<ShapeError>(name(), cat("values of shape ", shape()), value.shape());
@@ -128,7 +129,7 @@ class Parameter final : public ParameterBase {
     if (held_) {
       held_ = held_->of(value);
     } else {
-      var_ = Var<T>(std::move(value), trainable());
+      replace(Var<T>(value.contiguous(), trainable()));
     }
   }
   /// What it holds now, to be put back by restore(): for a trial with stand-ins (core/dry_run.hpp).
@@ -144,7 +145,7 @@ class Parameter final : public ParameterBase {
     return out;
   }
   void restore(Kept kept) noexcept {
-    var_ = std::move(kept.var);
+    replace(std::move(kept.var));
     held_ = std::move(kept.held);
   }
   void initialize(std::uint64_t seed, std::uint64_t stream) override {
@@ -165,13 +166,19 @@ class Parameter final : public ParameterBase {
   void set_trainable(bool trainable) override {
     trainable_ = trainable;
     if (trainable && held_) {
-      if (held_->has_values()) var_ = Var<T>(held_->value(), true);
+      if (held_->has_values()) replace(Var<T>(held_->value(), true));
       held_.reset();
     }
-    if (var_.defined() && var_.requires_grad() != trainable) var_ = Var<T>(var_.value(), trainable);
+    if (var_.defined() && var_.requires_grad() != trainable)
+      replace(Var<T>(var_.value(), trainable));
   }
 
  private:
+  void replace(Var<T> var) noexcept {
+    if (var_.requires_grad()) var_.node()->replaced = true;
+    var_ = std::move(var);
+    if (var_.requires_grad()) var_.node()->replaced = false;  // restore() puts one back
+  }
   Var<T> var_;
   std::shared_ptr<const HeldMatrix<T>> held_;  // then var_ is undefined
   bool only_in_products_ = false;

@@ -134,9 +134,10 @@ Tensor<T> dropout(const Tensor<T>& x, const DropoutMask& mask) {
   return y;
 }
 
-/// Dropout with probability p in [0, 1) in training, x itself otherwise. Takes one stream of the generator.
+/// Dropout with probability p in [0, 1) in training, x itself otherwise. Takes one stream of the generator. A module
+/// passes its training().
 template <Floating T>
-Var<T> dropout(const Var<T>& x, double p, bool training = true,
+Var<T> dropout(const Var<T>& x, double p, bool training = !EvaluationMode::active(),
                Generator& generator = default_generator()) {
   detail::check_dropout(p);
   detail::require_defined("dropout", x.value());

@@ -124,13 +124,14 @@ Tensor<T> rotate(std::string_view op, const Tensor<T>& x, const RotaryTable& tab
   pairs[x.rank() - 1] = half;
   Strides steps;
   for (int axis = 0; axis < x.rank(); ++axis) steps.push_back(0);
-  if (batched) steps[0] = table.cos.strides()[0];
+  const Tensor<float> cos = table.cos.contiguous(), sin = table.sin.contiguous();
+  if (batched) steps[0] = half * table.cos.size(1);
   steps[time] = half;
   steps[x.rank() - 1] = 1;
   T* const py = y.data();
   const T* const px = x.data();
-  const float* const pc = table.cos.data();
-  const float* const ps = table.sin.data();
+  const float* const pc = cos.data();
+  const float* const ps = sin.data();
   const index_t y_half = half;
   const index_t x_half = half * x.strides()[x.rank() - 1];
   const A sign = static_cast<A>(direction);

@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "plume/autograd/var.hpp"
+#include "plume/nn/module.hpp"
 #include "plume/ops/cpu/math.hpp"
 
 namespace plume {
@@ -88,12 +88,54 @@ void adamw_update(T* p, const T* g, accumulate_t<T>* m, accumulate_t<T>* v, inde
   });
 }
 
+/// What an optimizer updates. A parameter of a module is updated whatever values it has by then: others that were
+/// loaded or set, the same after it was frozen and made trainable again. A leaf is updated as it is.
+template <Floating T>
+class Target {
+ public:
+  Target(nn::Parameter<T>& parameter) : parameter_(&parameter) {}
+  Target(Var<T> leaf) : leaf_(std::move(leaf)) {}
+
+  /// Null for a leaf.
+  [[nodiscard]] const nn::Parameter<T>* parameter() const noexcept { return parameter_; }
+  [[nodiscard]] const Var<T>& var() const {
+    return parameter_ != nullptr ? (*parameter_)() : leaf_;
+  }
+  [[nodiscard]] const Shape& shape() const noexcept {
+    return parameter_ != nullptr ? parameter_->shape() : leaf_.shape();
+  }
+  [[nodiscard]] Tensor<T> value() const {
+    return parameter_ != nullptr ? parameter_->value() : leaf_.value();
+  }
+  /// Takes over numbers in place, or in the form the parameter holds them in.
+  void assign(const Tensor<T>& numbers) {
+    if (parameter_ != nullptr && parameter_->held() != nullptr)
+      return parameter_->set_value(numbers);
+    value().copy_from(numbers);
+  }
+  /// Whether it has a gradient to look for. A frozen parameter has none.
+  [[nodiscard]] bool trains() const noexcept {
+    return parameter_ == nullptr || (parameter_->trainable() && parameter_->has_values());
+  }
+  [[nodiscard]] const detail::NodeBase* node() const {
+    return trains() ? var().node().get() : nullptr;
+  }
+  /// For messages.
+  [[nodiscard]] std::string text() const {
+    return parameter_ != nullptr ? parameter_->name() : cat("a leaf of shape ", shape());
+  }
+
+ private:
+  nn::Parameter<T>* parameter_ = nullptr;
+  Var<T> leaf_;
+};
+
 template <Floating T>
 class AdamW {
  public:
-  /// A trainable parameter and what is remembered of its gradients.
+  /// What is updated, and what is remembered of its gradients.
   struct Slot {
-    Var<T> parameter;
+    Target<T> parameter;
     AdamWOptions options;
     Tensor<accumulate_t<T>> m;
     Tensor<accumulate_t<T>> v;
@@ -101,40 +143,39 @@ class AdamW {
   };
 
   AdamW() = default;
-  explicit AdamW(std::span<const Var<T>> parameters, const AdamWOptions& options = {}) {
-    add_group(parameters, options);
+  explicit AdamW(std::span<const Var<T>> leaves, const AdamWOptions& options = {}) {
+    add_group(leaves, options);
+  }
+  explicit AdamW(std::span<nn::Parameter<T>* const> parameters, const AdamWOptions& options = {}) {
+    add_parameters(parameters, options);
   }
 
-  /// Parameters that share options. Frozen ones are passed over: they get no moments. Throws ValueError
-  /// where a parameter is here already: it would be updated twice.
-  void add_group(std::span<const Var<T>> parameters, const AdamWOptions& options) {
+  /// Leaves that share options; those that need no gradient are passed over. Throws ValueError where one is here
+  /// already: it would be updated twice. The value of an nn::Parameter is better given as the parameter.
+  void add_group(std::span<const Var<T>> leaves, const AdamWOptions& options) {
     check(options);
-    const MemoryScope scope(MemoryTag::optimizer);
-    for (const Var<T>& p : parameters) {
-      if (!p.requires_grad()) continue;
-      for (const Slot& slot : slots_) {
-        if (slot.parameter.node() == p.node()) {
-          fail<ValueError>("adamw", "each parameter once",
-                           cat("one of shape ", p.shape(), " twice"));
-        }
-      }
-      if (!p.value().is_contiguous()) {
-        fail<ShapeError>("adamw", "contiguous parameters", cat("strides ", p.value().strides()));
-      }
-      const Device device = p.value().device();
-      slots_.push_back({p, options, zeros<accumulate_t<T>>(p.shape(), device),
-                        zeros<accumulate_t<T>>(p.shape(), device), 0});
-    }
+    for (const Var<T>& leaf : leaves) add(leaf, options);
+  }
+  /// Parameters that share options; frozen ones are passed over.
+  void add_parameters(std::span<nn::Parameter<T>* const> parameters, const AdamWOptions& options) {
+    check(options);
+    for (nn::Parameter<T>* parameter : parameters) add(*parameter, options);
   }
 
-  /// Updates every parameter that has a gradient. `factor` multiplies the learning rate of every group; it
-  /// is what a Schedule returns.
+  /// Updates every parameter that has a gradient; one that is frozen by now is left alone and keeps its moments.
+  /// `factor` multiplies the learning rate of every group; it is what a Schedule returns. Throws ValueError, and
+  /// changes nothing, for a leaf that was the value of an nn::Parameter and is no more: nothing would be trained.
   void step(double factor = 1) {
+    if (!(factor >= 0) || !std::isfinite(factor))
+      fail<ValueError>("adamw", "a finite factor >= 0 on the learning rate", factor);
+    for (const Slot& slot : slots_) require_current(slot);
     for (Slot& slot : slots_) {
-      const Tensor<T> g = slot.parameter.grad();
+      if (!slot.parameter.trains()) continue;
+      const Var<T>& var = slot.parameter.var();
+      const Tensor<T> g = var.grad();
       if (!g.defined()) continue;
       const AdamWFactors factors = factors_of(slot.options, factor, ++slot.steps);
-      Tensor<T>& p = slot.parameter.mutable_value();
+      Tensor<T> p = var.value();
       const index_t n = p.numel();
       if (p.device().is_cpu()) {
         adamw_update(p.data(), g.data(), slot.m.data(), slot.v.data(), n, factors);
@@ -144,7 +185,17 @@ class AdamW {
     }
   }
   void zero_grad() const noexcept {
-    for (const Slot& slot : slots_) slot.parameter.zero_grad();
+    for (const Slot& slot : slots_) {
+      if (slot.parameter.trains()) slot.parameter.var().zero_grad();
+    }
+  }
+  /// The values that train now, for clip_gradients. Those of parameters change when they are frozen or set.
+  [[nodiscard]] std::vector<Var<T>> trained() const {
+    std::vector<Var<T>> out;
+    for (const Slot& slot : slots_) {
+      if (slot.parameter.trains()) out.push_back(slot.parameter.var());
+    }
+    return out;
   }
 
   /// For checkpoints, and for changing options on the way.
@@ -163,13 +214,44 @@ class AdamW {
             .root_scale = 1 / std::sqrt(1 - std::pow(o.beta2, n)),
             .eps = o.eps};
   }
+  void add(Target<T> target, const AdamWOptions& options) {
+    if (target.parameter() != nullptr && !target.parameter()->trainable()) return;
+    if (!target.var().requires_grad()) return;
+    const MemoryScope scope(MemoryTag::optimizer);
+    for (const Slot& slot : slots_) {
+      if (slot.parameter.node() == target.node())
+        fail<ValueError>("adamw", "each parameter once", cat(target.text(), " twice"));
+    }
+    const Device device = target.var().value().device();
+    slots_.push_back({target, options, zeros<accumulate_t<T>>(target.shape(), device),
+                      zeros<accumulate_t<T>>(target.shape(), device), 0});
+    require_current(slots_.back());
+  }
+  static void require_current(const Slot& slot) {
+    const Target<T>& target = slot.parameter;
+    if (!target.trains()) return;
+    const Var<T>& var = target.var();
+    if (var.node()->replaced)
+      fail<ValueError>("adamw",
+                       "parameters that still have the values it was given (give it the "
+                       "nn::Parameter, or make it after the last freeze and set_value)",
+                       cat(target.text(), " that a parameter does not hold any more"));
+    if (!var.value().is_contiguous())
+      fail<ShapeError>("adamw", "contiguous parameters",
+                       cat(target.text(), " of strides ", var.value().strides()));
+    if (!(var.value().device() == slot.m.device()))
+      fail<DeviceError>("adamw", cat(target.text(), " on ", slot.m.device()), var.value().device());
+  }
   static void check(const AdamWOptions& o) {
     const auto in_unit = [](double beta) { return beta >= 0 && beta < 1; };
-    if (!(o.learning_rate >= 0)) fail<ValueError>("adamw", "learning_rate >= 0", o.learning_rate);
+    const auto natural = [](double x) { return x >= 0 && std::isfinite(x); };
+    if (!natural(o.learning_rate))
+      fail<ValueError>("adamw", "a finite learning_rate >= 0", o.learning_rate);
     if (!in_unit(o.beta1)) fail<ValueError>("adamw", "0 <= beta1 < 1", o.beta1);
     if (!in_unit(o.beta2)) fail<ValueError>("adamw", "0 <= beta2 < 1", o.beta2);
-    if (!(o.eps > 0)) fail<ValueError>("adamw", "eps > 0", o.eps);
-    if (!(o.weight_decay >= 0)) fail<ValueError>("adamw", "weight_decay >= 0", o.weight_decay);
+    if (!(o.eps > 0) || !std::isfinite(o.eps)) fail<ValueError>("adamw", "a finite eps > 0", o.eps);
+    if (!natural(o.weight_decay))
+      fail<ValueError>("adamw", "a finite weight_decay >= 0", o.weight_decay);
   }
 
   std::vector<Slot> slots_;

@@ -4,7 +4,7 @@
 //   weights.safetensors    what trains, under the model's own keys and in its own scalar type; of a token table the
 //                          rows that train
 //   moments.safetensors    KEY.m, KEY.v (AdamW's, in float or double), KEY.steps (updates of that parameter)
-//   state.json             the step, the recipe, and whatever else the run must remember
+//   state.json             the step, the recipe, the random state, and whatever else the run must remember
 //   manifest.json          see checkpoint_folder.hpp
 //
 // Frozen weights are not in it: they come from their own files again.
@@ -35,21 +35,32 @@ inline io::Json json_of(const Recipe& recipe) {
 }
 
 /// Calls f(key, slot) for each slot of an optimizer of `model`. Throws ValueError for a slot whose parameter the model
-/// does not hold: it was given other values, set_value, after the optimizer was made.
+/// does not hold.
 template <Floating T, class Slots, class F>
 void for_each_slot(const nn::Module& model, Slots slots, F f) {
   std::map<const void*, std::string> keys;
-  nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
-    if (p.trainable() && p.dtype() == dtype_of<T>)
-      keys[static_cast<nn::Parameter<T>&>(p)().node().get()] = key;
-  });
+  nn::for_each_parameter(model,
+                         [&](const std::string& key, nn::ParameterBase& p) { keys[&p] = key; });
   for (auto& slot : slots) {
-    const auto key = keys.find(slot.parameter.node().get());
+    const auto key = keys.find(static_cast<const nn::ParameterBase*>(slot.parameter.parameter()));
     if (key == keys.end())
       fail<ValueError>("checkpoint", "an optimizer of the model's parameters",
                        cat("one of shape ", slot.parameter.shape(), " that is not in the model"));
     f(key->second, slot);
   }
+}
+
+/// Throws NumericalError naming the first value of an optimizer of `model` that is NaN or infinite: no such state is
+/// written.
+template <Floating T, class Model>
+void require_finite(const Model& model, const Stepper<T, Model>& stepper) {
+  for_each_slot<T>(
+      model, stepper.optimizer().slots(), [&](const std::string& key, const auto& slot) {
+        if (!plume::detail::all_finite(slot.parameter.value()))
+          fail<NumericalError>("train", cat("finite weights after step ", stepper.step()),
+                               cat("NaN or infinity in ", key,
+                                   "; nothing is saved of it (a smaller learning rate helps)"));
+      });
 }
 
 namespace detail {
@@ -81,6 +92,19 @@ inline std::vector<std::string> differences(const io::Json& there, const io::Jso
   return out;
 }
 
+/// None where an earlier version wrote the checkpoint.
+inline std::optional<RandomState> random_of(const std::string& path, const io::Json& state) {
+  if (!state.contains("random")) return {};
+  const io::Json& random = state.at("random");
+  RandomState out;
+  for (const auto& [name, to] : {std::pair("seed", &out.seed), std::pair("stream", &out.stream)}) {
+    if (!random.is_object() || !random.contains(name) || !random.at(name).is_number_unsigned())
+      fail<FormatError>(path, "random: {seed, stream}, integers >= 0", random.dump());
+    *to = random.at(name).get<std::uint64_t>();
+  }
+  return out;
+}
+
 }  // namespace detail
 
 class Checkpoints {
@@ -88,11 +112,13 @@ class Checkpoints {
   /// Below `root`, of which the newest `keep` stay.
   Checkpoints(std::string root, index_t keep) : folders_(std::move(root), keep) {}
 
-  /// Saves the state between two steps; `extra` is what else the run must remember (random state, position in the
-  /// data). Returns the folder. Throws std::system_error where it cannot be written; then those from before remain.
+  /// Saves the state between two steps; `extra` is what else the run must remember (its position in the data). Returns
+  /// the folder. Throws std::system_error where it cannot be written, NumericalError where a weight is not finite; then
+  /// those from before remain.
   template <Floating T, class Model>
   std::string save(const Model& model, const Stepper<T, Model>& stepper,
                    const io::Json& extra) const {
+    require_finite<T>(model, stepper);
     io::StateDict weights, moments;
     for_each_slot<T>(
         model, stepper.optimizer().slots(), [&](const std::string& key, const auto& s) {
@@ -101,10 +127,12 @@ class Checkpoints {
           moments.add(key + ".v", io::StoredTensor(s.v));
           moments.add(key + ".steps", io::StoredTensor(full<std::int64_t>({}, s.steps)));
         });
-    const io::Json state{{"step", stepper.step()},
-                         {"recipe", json_of(stepper.recipe())},
-                         {"trained_tokens", detail::trained_tokens(model)},
-                         {"extra", extra}};
+    const io::Json state{
+        {"step", stepper.step()},
+        {"recipe", json_of(stepper.recipe())},
+        {"random", {{"seed", stepper.random().seed}, {"stream", stepper.random().stream}}},
+        {"trained_tokens", detail::trained_tokens(model)},
+        {"extra", extra}};
     std::uintmax_t bytes = 1U << 16;  // names and sizes
     for (const io::StateDict* file : {&weights, &moments}) {
       for (const auto& [name, tensor] : *file)
@@ -142,6 +170,7 @@ io::Json restore_whole(const std::string& folder, Model& model, Stepper<T, Model
       fail<FormatError>(state_path, cat("an entry ", entry), "none");
   }
   const index_t step = io::detail::natural(state_path, state.at("step"), "step");
+  const std::optional<RandomState> random = detail::random_of(state_path, state);
 
   models::LoadReport report;
   report.mismatched = detail::differences(
@@ -179,13 +208,14 @@ io::Json restore_whole(const std::string& folder, Model& model, Stepper<T, Model
       using E = std::remove_pointer_t<decltype(tensor.data())>;
       tensor.copy_from(stored.to<E>().to(tensor.device()));
     };
-    fill(slot.parameter.mutable_value(), weights.at(key));
+    slot.parameter.assign(weights.at(key).to<T>().to(slot.m.device()));
     fill(slot.m, moments.at(key + ".m"));
     fill(slot.v, moments.at(key + ".v"));
     slot.steps = moments.at(key + ".steps").to<std::int64_t>().item();
   });
   stepper.optimizer().zero_grad();
   stepper.set_step(step);
+  stepper.set_random(random);
   return state.at("extra");
 }
 

@@ -72,6 +72,7 @@ template <Floating T, class Model>
 void export_torch(const Model& model, const Stepper<T, Model>& stepper, const std::string& path,
                   index_t epoch = 0) {
   using io::TorchValue;
+  require_finite<T>(model, stepper);
   const Recipe& recipe = stepper.recipe();
   const double rate = recipe.learning_rate * recipe.schedule(stepper.step());
   TorchValue::Dict state;

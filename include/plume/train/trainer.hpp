@@ -5,6 +5,7 @@
 //   trainer.resume();                                  // where the run folder has a checkpoint
 //   if (trainer.run() == train::End::interrupted) ...  // saved; the same again goes on
 //
+// A state is saved after a step that was taken, never after one that was skipped: what led to the skipping may be in it.
 // A step draws micro_batches batches of each stream, adds up their gradients, clips and updates. A run that was
 // stopped anywhere, or killed, and resumed gives the bits of one that was not: weights, moments, losses, and the log
 // but for its times.
@@ -48,7 +49,7 @@ struct TrainerOptions {
   Progress* progress = nullptr;
 };
 
-/// What a step was.
+/// What a step was. Losses are those of micro-batches with a label that counts, if there are any.
 struct StepReport {
   StepResult result;
   std::optional<double> pairs, documents;  ///< losses: the mean of the micro-batches, unweighted
@@ -56,7 +57,11 @@ struct StepReport {
   double data_seconds = 0, seconds = 0;    ///< waiting for samples and collating them; everything
 };
 
-enum class End { finished, interrupted };
+enum class End {
+  finished,
+  interrupted,  ///< by `stop`, and saved
+  skipped,  ///< the last step was skipped: nothing is saved of it, the last checkpoint is the newest good state
+};
 
 template <Floating T, class Model = models::Flamingo<T>>
 class Trainer {
@@ -69,6 +74,7 @@ class Trainer {
         mixture_(options_.pairs.loader, a_step(options_.pairs), options_.documents.loader,
                  a_step(options_.documents)) {
     if (options_.steps < 1) fail<ValueError>("train", "steps >= 1", options_.steps);
+    if (options_.keep < 1) fail<ValueError>("train", "keep >= 1", options_.keep);
     if (options_.log_every < 1 || options_.save_every < 1)
       fail<ValueError>("train", "log_every >= 1 and save_every >= 1",
                        cat(options_.log_every, " and ", options_.save_every));
@@ -92,16 +98,17 @@ class Trainer {
     const io::Json extra = restore_whole<T>(*folder, model_, stepper_);
     require_same_configuration(options_.run, extra.at("configuration"), options_.configuration);
     mixture_.set_state(extra.at("data"));
-    skipped_ = extra.at("skipped_in_a_row");
     seconds_before_ = extra.at("seconds");
     saved_ = stepper_.step();
     return true;
   }
 
-  /// Trains to the last step, or until `stop` says so; saves what it came to either way. Throws NumericalError after
-  /// too many steps that had to be skipped, DataLossError where the data is no good.
+  /// Trains to the last step, or until `stop` says so and a step is taken; saves what it came to either way, but for
+  /// End::skipped. Throws NumericalError after too many steps in a row that had to be skipped, and where a weight is no
+  /// longer finite; DataLossError where the data is no good.
   End run() {
     open_log();
+    bool stopping = false;
     while (stepper_.step() < options_.steps) {
       const StepReport report = step();
       tell(report);
@@ -109,13 +116,23 @@ class Trainer {
         fail<NumericalError>("train", cat("a finite step in ", skipped_),
                              cat("none up to step ", stepper_.step(), ": ", report.result.why));
       }
-      if (stepper_.step() < options_.steps && options_.stop && options_.stop()) {
+      const bool more = stepper_.step() < options_.steps;
+      stopping = stopping || (more && options_.stop && options_.stop());
+      if (stopping && more && skipped_ == 0) {
         save();
         write("interrupted", {{"data", losses()}});
         return End::interrupted;
       }
       if (skipped_ == 0 && stepper_.step() % options_.save_every == 0) save();
     }
+    if (skipped_ > 0) {
+      write("end", {{"data", losses()}, {"skipped_in_a_row", skipped_}});
+      say(cat("the last ", skipped_, " of ", options_.steps,
+              " steps were skipped; nothing is saved ", "of them, the last good state is ",
+              saved_ ? cat("the checkpoint of step ", *saved_) : std::string("the beginning")));
+      return End::skipped;
+    }
+    require_finite<T>(model_, stepper_);
     save();
     write("end", {{"data", losses()}});
     return End::finished;
@@ -127,14 +144,13 @@ class Trainer {
     StepReport out;
     const data::Mixture::Step samples = mixture_.next();
     out.data_seconds = since(begin);
-    double pairs = 0, documents = 0;
+    Mean pairs, documents;
     for (index_t i = 0; i < stepper_.recipe().micro_batches; ++i) {
-      pairs += learn(samples.pairs, data::Stream::pairs, i, out);
-      documents += learn(samples.documents, data::Stream::documents, i, out);
+      learn(samples.pairs, data::Stream::pairs, i, out, pairs);
+      learn(samples.documents, data::Stream::documents, i, out, documents);
     }
-    const auto n = static_cast<double>(stepper_.recipe().micro_batches);
-    if (!samples.pairs.empty()) out.pairs = pairs / n;
-    if (!samples.documents.empty()) out.documents = documents / n;
+    out.pairs = pairs.value();
+    out.documents = documents.value();
     if (looks()) gradients_ = gradient_norms_of<T>(model_);
     out.result = stepper_.update();
     skipped_ = out.result.skipped ? skipped_ + 1 : 0;
@@ -164,21 +180,34 @@ class Trainer {
     if (stream.batch < 1 || stream.slots < 1)
       fail<ValueError>("train", "a batch >= 1 of at least one picture",
                        cat(stream.batch, " of ", stream.slots));
+    if (!(stream.weight >= 0) || !std::isfinite(stream.weight))
+      fail<ValueError>("train", "a finite weight >= 0 of a stream's loss", stream.weight);
     return static_cast<std::size_t>(stream.batch * stepper_.recipe().micro_batches);
   }
   /// Whether gates and gradients are looked at in the step that comes.
   [[nodiscard]] bool looks() const { return (stepper_.step() + 1) % options_.log_every == 0; }
 
-  /// Micro-batch `i` of these samples, if there are any; its loss.
-  double learn(const std::vector<data::Sample>& samples, data::Stream stream, index_t i,
-               StepReport& report) {
-    if (samples.empty()) return 0;
+  /// Of the losses of micro-batches in which something has a label.
+  struct Mean {
+    double sum = 0;
+    index_t count = 0;
+    [[nodiscard]] std::optional<double> value() const {
+      return count == 0 ? std::optional<double>() : sum / static_cast<double>(count);
+    }
+  };
+  /// Micro-batch `i` of these samples, if there are any; its loss goes into `mean`.
+  void learn(const std::vector<data::Sample>& samples, data::Stream stream, index_t i,
+             StepReport& report, Mean& mean) {
+    if (samples.empty()) return;
     const StreamOptions& options =
         stream == data::Stream::pairs ? options_.pairs : options_.documents;
     const auto begin = Clock::now();
     const Batch<T> batch = batch_of(samples, stream, options, i * options.batch, report);
     report.data_seconds += since(begin);
-    return stepper_.accumulate(batch, options.weight);
+    const double loss = stepper_.accumulate(batch, options.weight);
+    if (labelled(batch) == 0) return;
+    mean.sum += loss;
+    ++mean.count;
   }
 
   Batch<T> batch_of(const std::vector<data::Sample>& samples, data::Stream stream,
@@ -238,6 +267,7 @@ class Trainer {
                     {"update", s.seconds.update}}},
                   {"skipped", s.skipped}};
     if (s.skipped) line["why"] = s.why;
+    if (s.unlabelled > 0) line["unlabelled"] = s.unlabelled;
     write("step", std::move(line));
     if (stepper_.step() % options_.log_every == 0) {
       io::Json gates = gates_of<T>(model_);
@@ -250,13 +280,16 @@ class Trainer {
                              r.images, r.seconds, r.data_seconds});
   }
 
+  void say(const std::string& text) const {
+    if (options_.progress != nullptr) options_.progress->say(text);
+  }
+
   void save() {
     if (!checkpoints_ || saved_ == stepper_.step()) return;
     log_->sync();
     checkpoints_->save(model_, stepper_,
                        io::Json{{"configuration", options_.configuration},
                                 {"data", mixture_.state()},
-                                {"skipped_in_a_row", skipped_},
                                 {"seconds", seconds_before_ + since(begin_)}});
     saved_ = stepper_.step();
   }
