@@ -8,7 +8,7 @@
 using namespace plume::eval;
 
 TEST_CASE("ok_vqa: what is recorded, step by step") {
-  for (const char* folder : {"tests/golden/metrics", "tests/golden/metrics/edge"}) {
+  for (const char* folder : {"tests/golden/metrics", "tests/golden/metrics/edge", "tests/golden/metrics_edge"}) {
     flamingo::Report report;
     flamingo::check_vqa(folder, report);
     CHECK(report.comparisons().size() > 500);

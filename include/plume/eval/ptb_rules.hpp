@@ -13,7 +13,9 @@ enum Kind {
   plain,
   word,       ///< without soft hyphens
   spaced,     ///< spaces become no-break spaces
+  smiley,     ///< parentheses become -LRB- and -RRB-
   bracketed,  ///< parentheses become -LRB- and -RRB-, spaces no-break spaces
+  dotted,     ///< with the full stop behind it
   ampersand,  ///< &amp; becomes &
   opening,    ///< quotes become ` or ``
   closing,    ///< quotes become ' or ''
@@ -31,9 +33,10 @@ inline const std::vector<Scanner::Definition>& definitions() {
       {"line_end", R"(\r\n|[\r\n\u2028\u2029\u000B\u000C])"},
       {"gap", R"(\s|{line_end})"},
       {"apostrophe", R"(['\u0092\u2019]|&apos;)"},
-      {"quote_mark", R"({apostrophe}|[\u0091\u2018\u201B])"},
+      {"quote_mark", R"({apostrophe}|[`\u0091\u2018\u201B])"},
       {"dash_mark", R"([-_\u058A\u2010\u2011])"},
       {"and", R"(&amp;)"},
+      {"inside", R"([,;:\u3001])"},  // behind a full stop it says that the sentence goes on
 
       // Letters, soft hyphen, and what older tables of letters leave out: modifiers, marks, vowel signs.
       {"letter",
@@ -68,11 +71,11 @@ inline const std::vector<Scanner::Definition>& definitions() {
       {"likely_url", R"((www\.([^ \t\n\u000C\r"<>|.!?(){},]+\.)+[a-zA-Z]{2,4})"
                      R"(|([^ \t\n\u000C\r"`'<>|.!?(){},-_$]+\.)+(com|net|org|edu))({path})?)"},
       {"email",
-       R"((&lt;|<)?[a-zA-Z0-9][^ \t\n\u000C\r"<>|()\u00A0{}]*@([^ \t\n\u000C\r"<>|(){}.\u00A0]+\.)*)"
-       R"([^ \t\n\u000C\r"<>|(){}\[\].,;:\u00A0]+(&gt;|>)?)"},
+       R"((&lt;|<)?[a-zA-Z0-9][^ \t\n\u000C\r"<>|(){}\u00A0]*@([^ \t\n\u000C\r"<>|(){}.\u00A0]+\.)*)"
+       R"([^ \t\n\u000C\r"<>|(){}.\u00A0]+(&gt;|>)?)"},
       {"file",
-       R"((\p|\d)+([-._/](\p|\d)+)*\.(bat|bmp|c|class|cgi|cpp|dll|doc|docx|exe|gif|gz|h|htm|html|jar|java|jpeg)"
-       R"(|jpg|mov|mp3|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip|3gp|wm[va]|avi?|mpe?g|mp4))"},
+       R"((\p|\d)+(\.(\p|\d)+)*\.(bat|bmp|c|class|cgi|cpp|dll|doc|docx|exe|gif|gz|h|htm|html|jar|java|jpeg|jpg)"
+       R"(|mov|mp3|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip))"},
 
       // Markup.
       {"attribute_name", R"([A-Za-z][A-Za-z0-9_:.-]*)"},
@@ -84,11 +87,10 @@ inline const std::vector<Scanner::Definition>& definitions() {
       {"month", R"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"},
       {"day", R"(mon|tues?|wed|thu(rs)?|fri)"},
       {"state",
-       R"(ala|ariz|[A]z|[A]rk|calif|colo|conn|ct|dak|[D]el|fla|ga|[I]ll|ind|kans?|ky|la|[M]ass|md|mich|minn)"
+       R"(ala|ariz|[A]z|[A]rk|calif|colo|conn|ct|dak|[D]el|fla|ga|[I]ll|ind|kans?|ky|[L]a|[M]ass|md|mich|minn)"
        R"(|[M]iss|mo|mont|neb|nev|okla|[O]re|[P]a|penn|tenn|[T]ex|va|vt|[W]ash|wisc?|wyo)"},
-      {"company",
-       R"(inc|cos?|corp|pp?t[ye]s?|ltd|plc|rt|bancorp|dept|bhd|assn|univ|intl|sys|invt|elec|natl|m[ft]g)"},
-      {"counted", R"(ph|tel|est|ext|sq|ft)"},
+      {"company", R"(inc|cos?|corp|pp?t[ye]s?|ltd|plc|rt|bancorp|bhd|assn|univ|intl|sys)"},
+      {"counted", R"(tel|est|ext|sq)"},
       {"after_name", R"(jr|sr|bros|(ed|ph)\.d|blvd|rd|esq)"},
       {"title",
        R"(mr|mrs|ms|[M]iss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm|rev|maj|sgt|cpl|pvt|mt|capt)"
@@ -96,14 +98,21 @@ inline const std::vector<Scanner::Definition>& definitions() {
       {"initials", R"([A-Za-z](\.[A-Za-z])+)"},
       {"acronym",
        R"([A-Za-z]|{initials}|(canada|sino|korean|eu|japan|non)-u\.s|u\.s\.-(u\.k|u\.s\.s\.r))"},
-      {"abbreviation",
-       R"({month}|{day}|{state}|{company}|{counted}|{after_name}|{title}|{acronym}|etc|al|seq|vs|alex|wm|jos)"
-       R"(|cie|a\.k\.a|cf|treas)"},
+      // What may end a sentence, and what does not. The first kind is read with two characters behind it.
+      {"abbreviation", R"({month}|{day}|{state}|{company}|{counted}|{after_name}|etc|al|seq|bldg)"},
+      {"other_abbreviation",
+       R"({title}|{acronym}|vs|alex|wm|jos|cie|a\.k\.a|cf|treas|dept|invt|elec|natl|m[ft]g|ph|ft|assoc|asst)"},
+      {"begins_sentence",
+       R"([A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n|[A]|[A]s|[A]t|[B]ut|[E]arlier|[H]e|[H]er|[H]ere)"
+       R"(|[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\.|[M]s\.|[N]ow|[O]nce|[O]ne|[O]ther|[O]ur|[S]he)"
+       R"(|[S]ince|[S]o|[S]ome|[S]uch|[T]hat|[T]he|[T]heir|[T]hen|[T]here|[T]hese|[T]hey|[T]his|[W]e|[W]hen)"
+       R"(|[W]hile|[W]hat|[Y]et|[Y]ou|{markup})"},
 
       // Several parts: hyphens, slashes, elisions.
       {"elided", R"(([dDoOlL]{quote_mark}(\p|\d))?(\p|\d)+)"},
       {"joined", R"({elided}({dash_mark}{elided})*)"},
       {"hyphenated", R"([A-Za-z0-9][A-Za-z0-9.,\u00AD]*(-([A-Za-z0-9\u00AD]+|{initials}\.))+)"},
+      {"capitals", R"([A-Z]+(([+&]|{and})[A-Z]+)+)"},
       {"slash_part", R"([A-Za-z0-9]+(-[A-Za-z]+){0,2})"},
       {"with_apostrophe",
        R"({apostrophe}n{apostrophe}?|[lLdDjJ]{apostrophe}|dunkin{apostrophe}|somethin{apostrophe}|ol{apostrophe})"
@@ -128,7 +137,7 @@ inline const std::vector<Scanner::Rule>& rules() {
       {plain, "(gon|wan)", "na"},
       {plain, "got", "ta"},
       {plain, "(lem|gim)", "me"},
-      {plain, "{apostrophe}t", "(is|was)"},
+      {plain, "'t", "(is|was)"},
 
       {spaced, "{markup}"},
       {dash, R"(&(md|mdash|ndash);|[\u0096\u0097\u2013-\u2015])"},
@@ -139,12 +148,14 @@ inline const std::vector<Scanner::Rule>& rules() {
       {word, "{letters}", "{clitic}"},
       {word, "{negated}", "{negation}"},
       {word, "{letters}"},
+      {word, R"({letters}\.)", "{inside}"},
       {plain, "{with_apostrophe}"},
       {plain, "y{apostrophe}", R"(\p)"},
       {plain, "{full_url}"},
-      {plain, "{likely_url}", "[^A-Za-z]"},
+      {word, "{likely_url}"},
+      {word, "{likely_url}", "[^A-Za-z]"},
       {plain, "{email}"},
-      {plain, R"(@[A-Za-z_][A-Za-z_0-9]*|#\p(\p|\d|_)*)"},
+      {plain, R"(@[A-Za-z_][A-Za-z_0-9]*|#{letter}+)"},
       {closing, "{clitic}", "[^A-Za-z]"},
       {closing, "{negation}"},
 
@@ -166,11 +177,13 @@ inline const std::vector<Scanner::Rule>& rules() {
       {money, R"([\u00A2-\u00A5\u0080\u20A0\u20A4\u20AC\u060B\u0E3F\uFFE0\uFFE1\uFFE5\uFFE6])"},
 
       // Abbreviations.
-      {plain, R"((ca|figs?|prop|nos?|arts?|bldg|pp|op|[P][t]|rs)\.)", R"({gap}?\d)"},
-      {plain, R"(so\.)", R"({gap}+(africa|korea|cal))"},
-      {plain, R"(({abbreviation})\.)"},
-      // A small letter is no initial: before a capital its period ends the sentence.
-      {word, "[a-z]", R"(\.{gap}+[A-Z])"},
+      {plain, R"((ca|figs?|prop|nos?|art|bldg|pp|op)\.)", R"({gap}?\d)"},
+      // A single letter is no initial where a word follows that begins a sentence.
+      {plain, "[A-Za-z]", R"(\.{gap}+{begins_sentence}{gap})"},
+      {plain, R"(({abbreviation})\.)", ".."},
+      {dotted, "{abbreviation}", R"(\.)"},  // at the end: the full stop is read again
+      {plain, R"(({other_abbreviation})\.)"},
+      {plain, "{acronym}", "{gap}"},
       {plain, R"({apostrophe}[0-9][0-9])", "{gap}"},
 
       {plain, "{file}", R"({gap}|[.?!,])"},
@@ -181,7 +194,7 @@ inline const std::vector<Scanner::Rule>& rules() {
       {closing, R"("|&quot;)"},
       {less, "<|&lt;"},
       {greater, ">|&gt;"},
-      {bracketed, R"([<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]])", "[^A-Za-z]"},
+      {smiley, R"([<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]])", "[^A-Za-z0-9]"},
       {bracketed,
        R"([-\^x=~<>']_[-\^x=~<>']|\([-\^x=~<>'][_.]?[-\^x=~<>']\)|\([\^x=~<>']-[\^x=~<>'`]\))"},
       {bracketed, R"([(){}\[\]])"},
@@ -192,10 +205,13 @@ inline const std::vector<Scanner::Rule>& rules() {
       {plain, "[?!]+"},
       {plain, R"([.\u00A1\u00BF\u037E\u0589\u061F\u06D4\u0700-\u0702\u07FA\u3002])"},
       {plain, "="},
-      {plain, R"(\\?/)"},
-      {word, "{hyphenated}", "[^a-zA-Z0-9.+]"},
+      {plain, "/"},
+      {word, "{hyphenated}", R"([^\pa-zA-Z0-9.+])"},
+      {word, R"({hyphenated}\.)", "{inside}"},
       {word, "{hyphenated}"},
-      {ampersand, R"([A-Z]+(([+&]|{and})[A-Z]+)+)"},
+      {ampersand, R"({capitals}\.)", "{inside}"},
+      {ampersand, "{capitals}"},
+      {word, R"({joined}\.)", "{inside}"},
       {word, "{joined}"},
       {opening, "'", R"([A-Za-z][^ \t\n\r\u00A0])"},
       {closing, "{clitic}"},

@@ -34,6 +34,20 @@ inline void replace(std::u32string& text, std::u32string_view from, std::u32stri
     text.replace(at, from.size(), to);
 }
 
+/// The same for `from` in small letters, whatever the case of those in `text`.
+inline void replace_any_case(std::u32string& text, std::u32string_view from,
+                             std::u32string_view to) {
+  const auto same = [](char32_t a, char32_t b) {
+    return (a >= U'A' && a <= U'Z' ? a + 32 : a) == b;
+  };
+  auto at = text.begin();
+  while ((at = std::search(at, text.end(), from.begin(), from.end(), same)) != text.end()) {
+    const auto place = at - text.begin();
+    text.replace(static_cast<std::size_t>(place), from.size(), to);
+    at = text.begin() + place + static_cast<std::ptrdiff_t>(to.size());
+  }
+}
+
 /// Every character that is in `from` becomes `to`.
 inline void replace_each(std::u32string& text, std::u32string_view from, std::u32string_view to) {
   for (std::size_t at = 0; (at = text.find_first_of(from, at)) != std::u32string::npos;
@@ -60,9 +74,11 @@ inline std::u32string normalized(Kind kind, std::u32string_view match) {
       std::erase(t, U'\u00AD');
       if (t.empty()) t = U"-";
       break;
+    case smiley:
     case bracketed:
       replace(t, U"(", U"-LRB-");
       replace(t, U")", U"-RRB-");
+      if (kind == smiley) break;
       replace(t, U"[", U"-LSB-");
       replace(t, U"]", U"-RSB-");
       replace(t, U"{", U"-LCB-");
@@ -71,8 +87,11 @@ inline std::u32string normalized(Kind kind, std::u32string_view match) {
     case spaced:
       replace(t, U" ", U"\u00A0");
       break;
+    case dotted:
+      t += U'.';
+      break;
     case ampersand:
-      replace(t, U"&amp;", U"&");
+      replace_any_case(t, U"&amp;", U"&");
       break;
     case opening:
       quotes(t, true);
