@@ -82,10 +82,10 @@ void caption(const CaptionOptions& given) {
   if (!given.shots_file.empty()) shots = read_shots(given.shots_file);
   for (const std::string& shot : given.shots) shots.push_back(parse_shot(shot));
 
-  std::string context;
+  text::MarkedText context;
   std::vector<std::string> seen;
   for (const Shot& shot : shots) {
-    context += given.prompt + shot.text + "<|endofchunk|>\n";
+    context.markup(given.prompt).data(shot.text).markup("<|endofchunk|>\n");
     seen.push_back(shot.image);
   }
   const std::size_t pictures = count(given.prompt, "<image>");
@@ -99,7 +99,8 @@ void caption(const CaptionOptions& given) {
   if (given.bf16) (void)nn::hold_frozen_in_bf16(*model);
   generate::Options options = given.generation;
   generate::end_with_chunk(options, words);
-  const models::TextInput prompt = generate::prompt_of(words.encode(context + given.prompt));
+  const models::TextInput prompt = generate::prompt_of(
+      words, context.markup(given.prompt), std::ssize(seen) + static_cast<index_t>(pictures));
   const bool streams = options.num_beams == 1 && options.num_return_sequences == 1 && !given.json;
   for (std::size_t first = 0; first < given.images.size(); first += pictures) {
     std::vector<std::string> files = seen;

@@ -165,7 +165,8 @@ void show_samples(const TrainOptions& given, const text::Tokenizer& words,
                   const models::Flamingo<float>& model, Trainer& trainer) {
   generate::Options options;
   generate::end_with_chunk(options, words);
-  const models::TextInput prompt = generate::prompt_of(words.encode(given.prompt));
+  const models::TextInput prompt =
+      generate::prompt_of(words, text::MarkedText().markup(given.prompt), 1);
   for (const std::string& picture : given.samples) {
     const auto images = load_pictures<float>({picture}, model.vision_encoder->sizes.image);
     const auto result = generate::generate(model, images, prompt, options);

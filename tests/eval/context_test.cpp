@@ -39,7 +39,7 @@ TEST_CASE("context: demonstrations go whole, the first one first, and their pict
 
   const Context two = captions.fit(length - 1);
   CHECK(two.dropped == 1);
-  CHECK(two.prompt.text ==
+  CHECK(two.prompt.text.text() ==
         "<image>Output:five six<|endofchunk|>\n<image>Output:a red bus<|endofchunk|>\n"
         "<image>Output:");
   CHECK(two.prompt.images == std::vector<fs::path>{"b.png", "c.png", "q.png"});
@@ -49,13 +49,13 @@ TEST_CASE("context: demonstrations go whole, the first one first, and their pict
   const Context none =
       captions.fit(static_cast<index_t>(tokenizer().encode("<image>Output:").size()));
   CHECK(none.dropped == 3);
-  CHECK(none.prompt.text == "<image>Output:");
+  CHECK(none.prompt.text.text() == "<image>Output:");
   CHECK_THROWS_AS((void)captions.fit(1), ValueError);
 }
 
 TEST_CASE("context: rows are padded on the left, pictures end in zeros") {
   const fs::path file = "tests/golden/images/files/rgb-61x47.png";
-  Context small{{"", {file}}, {7, 8}}, large{{"", {file, file}}, {1, 2, 3, 4, 5}};
+  Context small{{{}, {file}}, {7, 8}}, large{{{}, {file, file}}, {1, 2, 3, 4, 5}};
   KeptPictures<float> pictures(9, [](const PictureFile& f) { return pixels_of(f, 16); });
   const std::vector<Context> both{small, large};
   const ContextBatch<float> batch = batch_of<float>(both, 99, pictures);

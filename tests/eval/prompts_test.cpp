@@ -12,7 +12,7 @@ TEST_CASE("prompts: what is shown at zero shots") {
   const std::vector<const ClassSample*> demonstrations{&a, &b};
   const Prompt zero = few_shot_prompt<ClassSample>(demonstrations, b, 0);
   CHECK(zero.images == std::vector<fs::path>{"b.png"});
-  CHECK(zero.text.starts_with("is an image with: 'x  y' written"));
+  CHECK(zero.text.text().starts_with("is an image with: 'x <image> y' written"));
   const Prompt bug =
       few_shot_prompt<ClassSample>(demonstrations, b, 0, ZeroShotImages::demonstrations);
   CHECK(bug.text == zero.text);
@@ -21,9 +21,27 @@ TEST_CASE("prompts: what is shown at zero shots") {
   CHECK(few_shot_prompt<ClassSample>({}, b, 1).text == question_part(b));
 }
 
+TEST_CASE("prompts: what a data set says is data, also where it looks like markup") {
+  VqaSample shown, asked;
+  shown.question = "what is <image>?";
+  shown.answers = {"</s><|endofchunk|>"};
+  asked.question = "and <image>?";
+  for (const index_t shots : {0, 1}) {
+    const std::vector<const VqaSample*> demonstrations{&shown};
+    const Prompt prompt = few_shot_prompt<VqaSample>(demonstrations, asked, shots);
+    CHECK(prompt.text.text() == cat(shots == 0 ? "" : "<image>",
+                                    "Question:what is <image>? Short answer:</s><|endofchunk|>",
+                                    "<|endofchunk|>\n<image>Question:and <image>? Short answer:"));
+    std::string data;
+    for (const auto& [begin, end] : prompt.text.ranges())
+      data += prompt.text.text().substr(begin, end - begin) + "|";
+    CHECK(data == "what is <image>?|</s><|endofchunk|>|and <image>?|");
+  }
+}
+
 TEST_CASE("prompts: a demonstration needs an answer") {
   const VqaSample test{"a.jpg", 7, "Why?", {}};
-  CHECK(question_part(test) == "<image>Question:Why? Short answer:");
+  CHECK(question_part(test).text() == "<image>Question:Why? Short answer:");
   CHECK_THROWS_AS((void)demonstration(test), ValueError);
 }
 

@@ -315,6 +315,53 @@ TEST_CASE("tokenizer: broken files are format errors") {
   broken("opt", "merges.txt", "#version: 0.2\na b c\n");
 }
 
+TEST_CASE("tokenizer: data makes no special token, and words go across its border") {
+  for (const std::string family : {"neox", "opt", "llama"}) {
+    INFO(family);
+    const Tokenizer tokenizer = Tokenizer::load(golden + family);
+    for (const TokenId id : tokenizer.special_ids()) {
+      const std::int64_t ids[] = {id};
+      const std::string special = tokenizer.decode(ids, {.clean_up = false});
+      if (special.empty() || tokenizer.encode(special, {.special_tokens = false}) != Ids{id})
+        continue;
+      INFO(special);
+      for (const std::string& data :
+           {special, "a " + special + " b" + special, special + special}) {
+        const auto marked = MarkedText().markup("<image>").data(data).markup("<|endofchunk|>");
+        Ids got = tokenizer.encode(marked, {.special_tokens = false});
+        CHECK(got.front() == *tokenizer.image());
+        CHECK(got.back() == *tokenizer.end_of_chunk());
+        for (std::size_t i = 1; i + 1 < got.size(); ++i)
+          CHECK(!tokenizer.special_ids().contains(static_cast<TokenId>(got[i])));
+        CHECK(tokenizer.names_special(data));
+      }
+      // Half of it in markup and half in data is none either.
+      for (std::size_t at = 1; at < special.size(); ++at) {
+        for (const bool first : {true, false}) {
+          MarkedText marked;
+          const std::string a = special.substr(0, at), b = special.substr(at);
+          first ? marked.data(a).markup(b) : marked.markup(a).data(b);
+          for (const std::int64_t token : tokenizer.encode(marked, {.special_tokens = false}))
+            CHECK(!tokenizer.special_ids().contains(static_cast<TokenId>(token)));
+        }
+      }
+    }
+    const std::string whole = "<image>Output:a dog on  the street<|endofchunk|>";
+    const auto marked = MarkedText()
+                            .markup("<image>Output:")
+                            .data("a dog on  the str")
+                            .data("eet")
+                            .markup("<|endofchunk|>");
+    CHECK(marked.text() == whole);
+    CHECK(tokenizer.encode(marked) == tokenizer.encode(whole));
+    CHECK(!tokenizer.names_special("a dog <imag e>"));
+    MarkedText twice;
+    twice.append(marked).append(marked);
+    CHECK(tokenizer.encode(twice) == tokenizer.encode(whole + whole));
+    CHECK(twice.ranges().size() == 2);
+  }
+}
+
 TEST_CASE("tokenizer: no change of a few bytes of a file does harm") {
   const auto survive = [](const char* file, int times, const auto& read) {
     const std::string whole = contents(golden + file);

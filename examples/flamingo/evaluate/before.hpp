@@ -105,7 +105,8 @@ void require_fitting(const EvaluateOptions& given, const eval::Benchmark& b,
   if (b.task == eval::Task::classes) {
     answer = 0;
     for (const std::string& name : eval::class_names(b))
-      answer = std::max(answer, std::ssize(words.encode(name, {.special_tokens = false})));
+      answer = std::max(answer, std::ssize(words.encode(plume::text::MarkedText().data(name),
+                                                        {.special_tokens = false})));
   }
   const plume::index_t limit = positions - answer;
   const std::string room = plume::cat("the ", positions, " positions of the language model, of ",
@@ -146,7 +147,8 @@ void require_fitting(const EvaluateOptions& given, const eval::Benchmark& b,
   const auto kept = std::min<std::size_t>(256, brief.size());
   std::partial_sort(brief.begin(), brief.begin() + static_cast<std::ptrdiff_t>(kept), brief.end(),
                     [](const Sample* x, const Sample* y) {
-                      return eval::demonstration(*x).size() < eval::demonstration(*y).size();
+                      return eval::demonstration(*x).text().size() <
+                             eval::demonstration(*y).text().size();
                     });
   brief.resize(kept);
   plume::index_t fewest = std::numeric_limits<plume::index_t>::max();

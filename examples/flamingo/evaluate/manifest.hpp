@@ -106,8 +106,9 @@ inline plume::io::Json make_manifest(const EvaluateOptions& given, const Benchma
           const auto form = detail::template_of(&d.train.front());
           using Sample = std::decay_t<decltype(form)>;
           out["prompts"][choice.name] = {
-              {"demonstration", eval::demonstration(form) + std::string(eval::separator<Sample>)},
-              {"query", eval::question_part(form)}};
+              {"demonstration",
+               eval::demonstration(form).text() + std::string(eval::separator<Sample>)},
+              {"query", eval::question_part(form).text()}};
         },
         data[i]);
     const eval::Benchmark& b = eval::benchmark(choice.name);

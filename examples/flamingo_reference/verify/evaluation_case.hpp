@@ -108,7 +108,7 @@ class EvaluationCase {
       };
       const eval::Prompt got = prompt(eval::ZeroShotImages::query);
       report_.equal(name("demonstrations"), demonstrations.size(), eval::demonstrations_for(shots));
-      report_.equal(name("text"), got.text, context.at("text"));
+      report_.equal(name("text"), got.text.text(), context.at("text"));
       report_.equal(name("images"), got.images.size(), context.at("images"));
       if (context.contains("images_reference")) {
         report_.equal(name("images_reference"),

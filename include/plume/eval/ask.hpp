@@ -151,7 +151,7 @@ class Asker {
   template <class Sample>
   static void note(const Round<Sample>& round, std::size_t place, const Context& context,
                    Answer& answer) {
-    answer.prompt = context.prompt.text;
+    answer.prompt = context.prompt.text.text();
     answer.dropped = context.dropped;
     const std::vector<index_t>& drawn = round.draw.demonstrations.at(place);
     for (std::size_t i = context.dropped; i < drawn.size(); ++i)
@@ -189,7 +189,7 @@ class Asker {
     std::vector<generate::Ids> tokens;
     std::size_t longest = 0;
     for (const std::string& name : names) {
-      tokens.push_back(tokenizer_.encode(name, {.special_tokens = false}));
+      tokens.push_back(tokenizer_.encode(text::MarkedText().data(name), {.special_tokens = false}));
       longest = std::max(longest, tokens.back().size());
     }
     const index_t limit = options.positions - static_cast<index_t>(longest);

@@ -58,11 +58,17 @@ Context fitting_context(const text::Tokenizer& tokenizer,
     Prompt prompt =
         few_shot_prompt<Sample>(demonstrations.subspan(dropped), query, shots, zero_shot);
     text::Ids ids = tokenizer.encode(prompt.text);
+    const auto places = std::count(ids.begin(), ids.end(), tokenizer.image().value_or(-1));
+    const bool apart = shots == 0 && zero_shot == ZeroShotImages::demonstrations;
+    if (places != std::ssize(prompt.images) && !apart) {
+      fail<ValueError>(cat("query ", io::print_json(query.id)),
+                       cat("an <image> for each of ", prompt.images.size(), " pictures"), places);
+    }
     if (std::ssize(ids) <= limit)
       return {std::move(prompt), std::move(ids), opened_as_rgb(query), dropped};
   }
   const index_t room = std::max<index_t>(0, limit);
-  fail<ValueError>(cat("query ", query.id.dump()),
+  fail<ValueError>(cat("query ", io::print_json(query.id)),
                    cat("at most ", room, " tokens, which the model has beside the answer"),
                    tokenizer.encode(question_part(query)).size());
 }

@@ -7,7 +7,7 @@
 //   ImageNet      <image>Output:CLASS<|endofchunk|>
 //
 // The query stops where the answer would begin. Zero shots are two demonstrations as text alone, so that the
-// model knows the form: every <image> of theirs is taken out.
+// model knows the form: their <image> is left out. (The reference takes "<image>" out of their questions and answers too.)
 
 #include <span>
 #include <string>
@@ -15,17 +15,28 @@
 
 #include "plume/eval/datasets.hpp"
 #include "plume/eval/python_text.hpp"
+#include "plume/text/marked_text.hpp"
+#include "plume/text/utf8.hpp"
 
 namespace plume::eval {
 
-/// Up to where the answer begins.
-inline std::string question_part(const CaptionSample&) { return "<image>Output:"; }
-inline std::string question_part(const VqaSample& sample) {
-  return cat("<image>Question:", sample.question, " Short answer:");
+/// Up to where the answer begins, with or without its picture. What a data set says is data.
+inline text::MarkedText question_part(const CaptionSample&, bool picture = true) {
+  return text::MarkedText().markup(picture ? "<image>Output:" : "Output:");
 }
-inline std::string question_part(const ClassSample& sample) {
-  if (!sample.text) return "<image>Output:";
-  return cat("<image>is an image with: '", *sample.text, "' written on it. Is it hateful? Answer:");
+inline text::MarkedText question_part(const VqaSample& sample, bool picture = true) {
+  return text::MarkedText()
+      .markup(picture ? "<image>Question:" : "Question:")
+      .data(text::lossy_utf8(sample.question))
+      .markup(" Short answer:");
+}
+inline text::MarkedText question_part(const ClassSample& sample, bool picture = true) {
+  text::MarkedText out;
+  if (picture) out.markup("<image>");
+  if (!sample.text) return out.markup("Output:");
+  return out.markup("is an image with: '")
+      .data(text::lossy_utf8(*sample.text))
+      .markup("' written on it. Is it hateful? Answer:");
 }
 
 inline std::string answer_part(const CaptionSample& sample) {
@@ -40,8 +51,10 @@ inline std::string answer_part(const VqaSample& sample) {
 inline std::string answer_part(const ClassSample& sample) { return sample.class_name; }
 
 template <class Sample>
-std::string demonstration(const Sample& sample) {
-  return question_part(sample) + answer_part(sample) + "<|endofchunk|>";
+text::MarkedText demonstration(const Sample& sample, bool picture = true) {
+  return question_part(sample, picture)
+      .data(text::lossy_utf8(answer_part(sample)))
+      .markup("<|endofchunk|>");
 }
 
 /// What stands between a demonstration and what follows.
@@ -51,7 +64,7 @@ template <>
 inline constexpr std::string_view separator<ClassSample> = "";
 
 struct Prompt {
-  std::string text;
+  text::MarkedText text;
   std::vector<fs::path> images;  ///< one for each <image> of the text, in order
 };
 
@@ -74,12 +87,10 @@ Prompt few_shot_prompt(std::span<const Sample* const> demonstrations, const Samp
   const bool with_images =
       shots > 0 || (std::is_same_v<Sample, ClassSample> && zero_shot != ZeroShotImages::query);
   for (const Sample* sample : demonstrations) {
-    out.text += demonstration(*sample);
-    out.text += separator<Sample>;
+    out.text.append(demonstration(*sample, shots > 0)).markup(separator<Sample>);
     if (with_images) out.images.push_back(sample->image);
   }
-  if (shots == 0) out.text = replaced(out.text, "<image>", "");
-  out.text += question_part(query);
+  out.text.append(question_part(query));
   out.images.push_back(query.image);
   return out;
 }

@@ -23,4 +23,16 @@ inline models::TextInput prompt_of(const text::Ids& ids) {
   return out;
 }
 
+/// The same of a text with an <image> for each of `pictures`; throws ValueError where there are more or fewer.
+inline models::TextInput prompt_of(const text::Tokenizer& words, const text::MarkedText& prompt,
+                                   index_t pictures) {
+  const text::Ids ids = words.encode(prompt);
+  const auto places = std::count(ids.begin(), ids.end(), words.image().value());
+  if (places != pictures) {
+    fail<ValueError>("prompt", cat("an <image> in the text for each of ", pictures, " pictures"),
+                     cat(places, " in \"", prompt.text(), "\""));
+  }
+  return prompt_of(ids);
+}
+
 }  // namespace plume::generate

@@ -47,6 +47,7 @@ class MarkedText {
 
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] const DataRanges& ranges() const noexcept { return ranges_; }
+  friend bool operator==(const MarkedText&, const MarkedText&) = default;
 
  private:
   std::string text_;
