@@ -29,8 +29,8 @@ Json two_images() {
 }  // namespace
 
 TEST_CASE("captions: the recorded tokens and scores") {
-  for (const char* folder : {"tests/golden/metrics", "tests/golden/metrics/edge",
-                             "tests/golden/metrics_edge", "tests/golden/metrics_ptb"}) {
+  for (const char* folder :
+       {"tests/golden/metrics", "tests/golden/metrics_edge", "tests/golden/metrics_ptb"}) {
     flamingo::Report report;
     flamingo::check_captions(folder, report);
     CHECK(report.comparisons().size() > 100);

@@ -42,7 +42,7 @@ TEST_CASE("rices: the recorded neighbours") {
     }
     CHECK(got == want);
   }
-  for (const Json& c : io::read_json("tests/golden/metrics/edge/retrieval.json")) {
+  for (const Json& c : io::read_json("tests/golden/metrics_edge/retrieval.json")) {
     CHECK(eval::most_similar_last(eval::unit_rows(matrix(c["features"])), matrix(c["queries"]),
                                   c["shots"].get<index_t>()) ==
           c["most_similar_last"].get<Lists>());

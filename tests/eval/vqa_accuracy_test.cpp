@@ -45,7 +45,7 @@ TEST_CASE("vqa_accuracy: the recorded sets") {
   }
   for (const char* name : {"vqav2", "vizwiz"}) {
     CAPTURE(name);
-    const Json want = io::read_json(golden + "edge/vqa/" + name + "_expected.json");
+    const Json want = io::read_json(golden + "../metrics_edge/vqa/" + name + "_expected.json");
     const VqaAccuracy got =
         score(cat("edge/vqa/", name, "_annotations.json"), cat("edge/vqa/", name, "_results.json"));
     CHECK(Json(got.overall) == want["overall"]);
@@ -63,7 +63,7 @@ TEST_CASE("vqa_answer: the recorded texts") {
     CHECK(punctuation == text["punctuation"].get<std::string>());
     CHECK(vqa_digits_and_articles(punctuation) == text["normalised"].get<std::string>());
   }
-  for (const Json& text : io::read_json(golden + "edge/vqa/normalised.json")) {
+  for (const Json& text : io::read_json(golden + "../metrics_edge/vqa/normalised.json")) {
     const auto raw = text["text"].get<std::string>();
     CAPTURE(raw);
     CHECK(vqa_punctuation(raw) == text["punctuation"].get<std::string>());

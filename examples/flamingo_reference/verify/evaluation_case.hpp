@@ -19,6 +19,19 @@ namespace flamingo {
 
 namespace eval = plume::eval;
 
+/// A sample as golden cases record it.
+inline plume::io::Json sample_fields(const eval::CaptionSample& s) {
+  return {{"caption", s.caption}, {"image_id", s.id}};
+}
+inline plume::io::Json sample_fields(const eval::VqaSample& s) {
+  return {{"question", s.question}, {"question_id", s.id}, {"answers", s.answers}};
+}
+inline plume::io::Json sample_fields(const eval::ClassSample& s) {
+  plume::io::Json out = {{"id", s.id}, {"class_name", s.class_name}, {"class_id", s.class_id}};
+  if (s.text) out["ocr"] = *s.text;
+  return out;
+}
+
 /// Everything that the kinds of task do alike: samples, prompts, demonstrations.
 class EvaluationCase {
  public:
@@ -55,18 +68,6 @@ class EvaluationCase {
   [[nodiscard]] Path at(const std::string& file) const { return folder_ / name_ / file; }
   [[nodiscard]] std::string label(const std::string& what) const { return name_ + " " + what; }
 
-  static Json fields(const eval::CaptionSample& s) {
-    return {{"caption", s.caption}, {"image_id", s.id}};
-  }
-  static Json fields(const eval::VqaSample& s) {
-    return {{"question", s.question}, {"question_id", s.id}, {"answers", s.answers}};
-  }
-  static Json fields(const eval::ClassSample& s) {
-    Json out = {{"id", s.id}, {"class_name", s.class_name}, {"class_id", s.class_id}};
-    if (s.text) out["ocr"] = *s.text;
-    return out;
-  }
-
   template <class Sample>
   static bool opened_as_rgb(const Sample&) {
     return false;
@@ -79,7 +80,7 @@ class EvaluationCase {
     const Json& expected = expected_.at(split);
     report_.equal(label(split + " samples"), read.size(), expected.size());
     for (std::size_t i = 0; i < std::min(read.size(), expected.size()); ++i) {
-      Json got = fields(read[i]);
+      Json got = sample_fields(read[i]);
       const plume::io::Source file = plume::io::Source::file(read[i].image.string());
       const plume::image::Picture picture = plume::image::decode(file.name, file.bytes);
       got["image"] = read[i].image.lexically_relative(folder_).generic_string();

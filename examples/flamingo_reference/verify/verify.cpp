@@ -59,6 +59,7 @@ std::string recognise(const fs::path& folder) {
     const std::string kind = facts.is_object() ? facts.value("kind", "") : "";
     if (kind == "flamingo") return "models";
     if (kind.starts_with("metric")) return "metrics";
+    if (kind.starts_with("evaluation")) return "evaluation";
     if (kind.starts_with("data ")) return "data";
     return kind.empty() ? folder.filename().string() : kind;
   }
