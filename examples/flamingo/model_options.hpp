@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <iostream>
 
 #include "plume/models/open.hpp"
 #include "plume/models/released.hpp"
@@ -92,9 +93,12 @@ struct ModelOptions {
   std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open(
       const std::optional<Beginning>& training = {}) const {
     Parts from = parts(training);
-    auto built = plume::models::open_flamingo<T>(from.files, from.sizes);
+    auto built = plume::models::open_flamingo<T>(from.files, from.sizes, tell_adapted);
     return {std::move(from.words), std::move(built)};
   }
+
+  /// What a weight file had otherwise than the model.
+  static void tell_adapted(const std::string& line) { std::cerr << line << "\n"; }
 
  private:
   static plume::models::FlamingoSizes begun(plume::models::FlamingoSizes sizes,

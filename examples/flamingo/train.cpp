@@ -194,7 +194,8 @@ void run(const TrainOptions& given) {
       given.model.parts(Beginning{given.seed, given.freeze_embeddings});
   tell_memory(std::cerr, *parts.shape(), step_shape_of(given, recipe));
   const text::Tokenizer& words = parts.words;
-  const auto model = models::open_flamingo<float>(parts.files, parts.sizes);
+  const auto model =
+      models::open_flamingo<float>(parts.files, parts.sizes, ModelOptions::tell_adapted);
   model->plan.recompute = recompute_of(given);
   if (given.precision == "amp_bf16") (void)nn::hold_frozen_in_bf16(*model);
   train::TrainerOptions options = given.trainer;

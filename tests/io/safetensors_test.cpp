@@ -36,10 +36,12 @@ TEST_CASE("safetensors: every broken file is refused") {
     const std::string name = key;
     if (name.find("hostile/bad-") != 0) continue;
     INFO(name);
+    // What the package reads may be read: a field nobody knows, a bool of 2.
+    if (verdict.value("python_library", "").starts_with("accepts")) continue;
     CHECK_THROWS_AS(read_safetensors(golden_weights + name), FormatError);
     ++refused;
   }
-  CHECK(refused >= 15);
+  CHECK(refused == 52);
 }
 
 TEST_CASE("safetensors: what is written is read back, and a failed write leaves the old file") {

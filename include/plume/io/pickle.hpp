@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "plume/io/limits.hpp"
+#include "plume/io/pickle_globals.hpp"
 #include "plume/io/pickle_value.hpp"
 
 namespace plume::io {
@@ -324,44 +325,16 @@ class Pickle {
 
   // ---- the globals that are known ----
 
-  static const FileType* storage_type(std::string_view name) {
-    static const std::unordered_map<std::string_view, FileType> types{
-        {"FloatStorage", FileType::f32}, {"DoubleStorage", FileType::f64},
-        {"HalfStorage", FileType::f16},  {"BFloat16Storage", FileType::bf16},
-        {"LongStorage", FileType::i64},  {"IntStorage", FileType::i32},
-        {"ShortStorage", FileType::i16}, {"CharStorage", FileType::i8},
-        {"ByteStorage", FileType::u8},   {"BoolStorage", FileType::b8},
-        {"UntypedStorage", FileType::u8}};
-    const auto found = types.find(name);
-    return found == types.end() ? nullptr : &found->second;
-  }
-  static const FileType* tensor_type(std::string_view torch_name) {
-    for (const FileTypeInfo& type : file_types) {
-      if (type.torch == torch_name) return &type.type;
-    }
-    return nullptr;
-  }
   bool global(const std::string& module, const std::string& name) {
-    static const std::unordered_map<std::string_view, int> known{
-        {"torch._utils _rebuild_tensor", 0},
-        {"torch._utils _rebuild_tensor_v2", 0},
-        {"torch._utils _rebuild_tensor_v3", 0},
-        {"torch._utils _rebuild_parameter", 0},
-        {"torch.nn.parameter Parameter", 0},
-        {"collections OrderedDict", 0},
-        {"torch Size", 0},
-        {"torch device", 0},
-        {"_codecs encode", 0}};
     charge(module.size() + name.size());
     const std::string full = module + " " + name;
     const bool allowed =
-        known.contains(full) ||
-        (module == "torch" && (storage_type(name) != nullptr || tensor_type(name) != nullptr)) ||
-        (module == "torch.storage" && name == "UntypedStorage") ||
+        detail::is_known_global(module, name) ||
         (torchscript_ && (module.rfind("__torch__", 0) == 0 || module == "torch.jit._pickle"));
     if (!allowed)
       refuse("a weight file, which names only tensors and containers",
-             cat("the global ", module, ".", name));
+             cat("the global ", module, ".", name,
+                 "; save the tensors alone: torch.save(model.state_dict(), FILE)"));
     push(Kind::global)->text = full;
     return true;
   }
@@ -388,21 +361,25 @@ class Pickle {
              id.is(Kind::tuple) && !id.items.empty() ? id.items[0]->text : "another value");
     }
     const std::string& global = argument(id, 1, Kind::global, "a storage class").text;
-    const FileType* type = storage_type(std::string_view(global).substr(global.find(' ') + 1));
+    const FileType* type =
+        detail::storage_type(std::string_view(global).substr(global.find(' ') + 1));
     if (type == nullptr) refuse("a known storage class", global);
     charge_parts(id);
     PickleValue* value = push(Kind::storage);
-    value->storage = {*type,
-                      argument(id, 2, Kind::text, "text as storage key").text,
-                      argument(id, 4, Kind::integer, "a storage size").integer,
-                      {},
-                      0};
-    if (value->storage.numel < 0) refuse("a storage size >= 0", value->storage.numel);
+    value->storage = {*type, argument(id, 2, Kind::text, "text as storage key").text,
+                      argument(id, 4, Kind::integer, "a storage size").integer, 0};
+    index_t& numel = value->storage.numel;
+    if (numel < 0) refuse("a storage size >= 0", numel);
+    // Legacy files: (a name for the part, its first element, its size) of the storage.
     if (id.items.size() > 5 && !id.items[5]->is(Kind::none)) {
       const PickleValue& view = argument(id, 5, Kind::tuple, "a view of a storage");
-      charge_parts(view);
-      value->storage.view_key = argument(view, 0, Kind::text, "text as storage key").text;
-      value->storage.view_offset = argument(view, 1, Kind::integer, "a view offset").integer;
+      const index_t begin = argument(view, 1, Kind::integer, "a view offset").integer;
+      const index_t size = argument(view, 2, Kind::integer, "a view size").integer;
+      if (begin < 0 || size < 0 || begin > numel || size > numel - begin)
+        refuse(cat("a view inside its storage of ", numel, " elements"),
+               cat(size, " elements from ", begin));
+      value->storage.begin = begin;
+      numel = size;
     }
   }
 
@@ -421,12 +398,18 @@ class Pickle {
       StorageName from = storage.storage;
       if (name.back() == '3') {
         const std::string& dtype = argument(args, 6, Kind::global, "a dtype").text;
-        const FileType* type = tensor_type(std::string_view(dtype).substr(dtype.find(' ') + 1));
+        const FileType* type =
+            detail::tensor_type(std::string_view(dtype).substr(dtype.find(' ') + 1));
         if (type == nullptr) refuse("a known dtype", dtype);
-        from.numel /= info(*type).bytes;  // an untyped storage counts bytes
+        // An untyped storage counts bytes.
+        if (from.type != FileType::u8 || from.begin % info(*type).bytes != 0)
+          refuse("an untyped storage for a tensor with a dtype", "another one");
+        from.untyped = true;
+        from.numel /= info(*type).bytes;
+        from.begin /= info(*type).bytes;
         from.type = *type;
       }
-      charge(from.key.size() + from.view_key.size());
+      charge(from.key.size());
       PickleValue* tensor = push(Kind::tensor);
       tensor->storage = std::move(from);
       tensor->offset = offset.integer;
@@ -454,6 +437,9 @@ class Pickle {
     } else if (name == "_codecs encode") {
       charge_parts(args);
       push(Kind::bytes)->text = argument(args, 0, Kind::text, "text to encode").text;
+    } else if (name.starts_with("numpy")) {
+      charge_copy(function);
+      push(Kind::object)->text = name;
     } else if (name.rfind("torch.jit._pickle ", 0) ==
                0) {  // build_intlist, restore_type_tag, ...: the first argument
       if (args.items.empty()) refuse("an argument", "none");
@@ -478,7 +464,8 @@ class Pickle {
     if (target->is(Kind::object) && state.is(Kind::dict)) {
       charge_copy(state);
       target->items = state.items;
-    } else if (!(target->is(Kind::dict) && state.is(Kind::dict)) && !target->is(Kind::tensor)) {
+    } else if (!(target->is(Kind::dict) && state.is(Kind::dict)) && !target->is(Kind::tensor) &&
+               !(target->text == "numpy dtype" && state.is(Kind::tuple))) {
       refuse("a state for a dictionary, a tensor or a TorchScript module", "another value");
     }  // an OrderedDict's _metadata is dropped
   }

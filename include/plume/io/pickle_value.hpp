@@ -13,8 +13,9 @@ struct StorageName {
   FileType type = FileType::u8;
   std::string key;
   index_t numel = 0;
-  std::string view_key;  ///< legacy files: this storage is a part of that one
-  index_t view_offset = 0;
+  index_t begin =
+      0;  ///< legacy files: this storage is the part of that key that begins with this element
+  bool untyped = false;  ///< its size in the file counts bytes
 };
 
 struct PickleValue {

@@ -72,6 +72,7 @@ inline Safetensors read_safetensors(const Source& source, const Limits& limits =
     StoredTensor tensor;
   };
   Safetensors out;
+  out.tensors.file = file;
   std::vector<Entry> entries;
   if (json.size() > limits.tensors)
     fail<FormatError>(file, cat("at most ", limits.tensors, " tensors"), json.size());

@@ -240,10 +240,14 @@ class StoredTensor {
 /// Names and tensors of a weight file, in the order of the file.
 class StateDict {
  public:
+  std::string file = "weights";  ///< where they come from, for messages
+  std::vector<std::string>
+      notes;  ///< what was taken off to get at them: a container, prefixes of names
+
   /// Throws FormatError for a name that is there already.
   void add(std::string name, StoredTensor tensor) {
     if (!index_.emplace(name, entries_.size()).second) {
-      fail<FormatError>("weights", "each name once", name);
+      fail<FormatError>(file, "each name once", name);
     }
     entries_.emplace_back(std::move(name), std::move(tensor));
   }
@@ -252,7 +256,7 @@ class StateDict {
   [[nodiscard]] const StoredTensor& at(const std::string& name) const {
     const auto found = index_.find(name);
     if (found == index_.end()) {
-      fail<FormatError>("weights", cat("a tensor named ", name), cat("none among ", size()));
+      fail<FormatError>(file, cat("a tensor named ", name), cat("none among ", size()));
     }
     return entries_[found->second].second;
   }

@@ -75,6 +75,7 @@ class TorchFile {
   /// out. Throws FormatError if there is none at all.
   [[nodiscard]] StateDict tensors(const PickleValue& value) const {
     StateDict out;
+    out.file = name_;
     std::size_t visited = 0;
     collect(value, "", 0, visited, out);
     if (out.size() == 0) fail<FormatError>(name_, "tensors by name", "none");
@@ -173,9 +174,11 @@ class TorchFile {
       pending.pop_back();
       if (!seen.insert(&value).second) continue;
       if (value.is(Kind::tensor) || value.is(Kind::storage)) {
-        const StorageName& s = value.storage;
-        sizes[s.view_key.empty() ? s.key : s.view_key] = info(s.type).bytes;
-        sizes[s.key] = info(s.type).bytes;
+        const index_t bytes = value.storage.untyped ? 1 : info(value.storage.type).bytes;
+        const auto [known, fresh] = sizes.try_emplace(value.storage.key, bytes);
+        if (known->second != bytes)
+          fail<FormatError>(name_, cat("one element size of storage ", value.storage.key),
+                            cat(known->second, " and ", bytes, " bytes"));
       }
       pending.insert(pending.end(), value.items.begin(), value.items.end());
     }
@@ -187,16 +190,16 @@ class TorchFile {
     if (archive_ != nullptr) {
       bytes = archive_->at(folder_ + "/data/" + storage.key);
     } else {
-      const auto found = storages_.find(storage.view_key.empty() ? storage.key : storage.view_key);
+      const auto found = storages_.find(storage.key);
       if (found == storages_.end())
         fail<FormatError>(name_, cat("the storage ", storage.key), "none of that key");
       bytes = found->second;
     }
     const auto held = static_cast<index_t>(bytes.size()) / size;
-    const index_t from = storage.view_offset;
-    if (from < 0 || from > held || storage.numel > held - from) {
+    const index_t from = storage.begin;
+    if (from > held || storage.numel > held - from) {
       fail<FormatError>(name_, cat("storage ", storage.key, " of ", storage.numel, " elements"),
-                        cat(held - std::max<index_t>(from, 0)));
+                        cat(std::max<index_t>(held - from, 0)));
     }
     return bytes.subspan(static_cast<std::size_t>(from * size),
                          static_cast<std::size_t>(storage.numel * size));

@@ -2,21 +2,66 @@
 // read_weights: the tensors of a weight file of any kind, told apart by content, or of a sharded set through
 // its index.
 
+#include <algorithm>
 #include <filesystem>
+#include <unordered_set>
 
 #include "plume/io/safetensors.hpp"
 #include "plume/io/torch_file.hpp"
 
 namespace plume::io {
 
-/// The dictionary of tensors inside a torch file: the file itself, or what it holds under one of the names
-/// that training scripts use.
-inline const PickleValue& state_of(const PickleValue& root) {
-  for (const char* key : {"model_state_dict", "state_dict"}) {
-    const PickleValue* inner = root.find(key);
-    if (inner != nullptr && inner->is(PickleValue::Kind::dict)) return *inner;
+/// The dictionary of tensors inside a torch file, and the names it lies under.
+struct ContainedState {
+  const PickleValue* tensors = nullptr;
+  std::string path{};  ///< "state_dict.model"; empty where the file is the dictionary itself
+};
+
+namespace detail {
+
+/// Names under which training scripts save the state of a model, beside an epoch, an optimizer, ...
+inline constexpr std::string_view state_names[] = {"model_state_dict", "state_dict", "model",
+                                                   "module"};
+
+/// The states that lie in `dict` under those names, `depth` names deep at most. One that is there under two names
+/// counts once.
+inline void find_states(const PickleValue& dict, const std::string& path, int depth,
+                        std::unordered_set<const PickleValue*>& seen,
+                        std::vector<ContainedState>& found) {
+  bool tensors = false;
+  std::vector<std::pair<std::string_view, const PickleValue*>> inner;
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleValue &key = *dict.items[i], &value = *dict.items[i + 1];
+    tensors = tensors || value.is(PickleValue::Kind::tensor);
+    const auto* name = std::find(std::begin(state_names), std::end(state_names), key.text);
+    if (key.is(PickleValue::Kind::text) && name != std::end(state_names) &&
+        value.is(PickleValue::Kind::dict) && seen.insert(&value).second)
+      inner.emplace_back(*name, &value);
   }
-  return root;
+  const std::size_t before = found.size();
+  for (const auto& [name, value] : inner) {
+    if (depth > 0)
+      find_states(*value, path.empty() ? std::string(name) : cat(path, ".", name), depth - 1, seen,
+                  found);
+  }
+  if (tensors && found.size() == before && !path.empty()) found.push_back({&dict, path});
+}
+
+}  // namespace detail
+
+/// The state of a model in a torch file: what lies under one of the names that training scripts use, or the file
+/// itself. Throws FormatError where there are two; `name` is for the message.
+inline ContainedState state_of(const PickleValue& root, const std::string& name) {
+  std::vector<ContainedState> found;
+  if (root.is(PickleValue::Kind::dict)) {
+    std::unordered_set<const PickleValue*> seen{&root};
+    detail::find_states(root, "", 3, seen, found);
+  }
+  if (found.size() > 1) {
+    fail<FormatError>(name, "the state of one model; save the one that is meant alone",
+                      cat("tensors under ", found[0].path, " and under ", found[1].path));
+  }
+  return found.empty() ? ContainedState{&root} : found[0];
 }
 
 inline StateDict read_weights(const Source& source) {
@@ -31,18 +76,23 @@ inline StateDict read_weights(const Source& source) {
                       TorchFile::describe(source.bytes));
   }
   const TorchFile file(source);
-  return file.tensors(state_of(file.root()));
+  const ContainedState state = state_of(file.root(), source.name);
+  StateDict out = file.tensors(*state.tensors);
+  if (!state.path.empty()) out.notes.push_back(cat("the state under ", state.path));
+  return out;
 }
 
 /// Every tensor of the shards an index names: {"weight_map": {tensor: file}}, files beside the index.
 inline StateDict read_sharded(const std::string& index_path) {
-  const Json index = read_json(index_path);
+  const Source text = Source::file(index_path);
+  const Json index = parse_json(index_path, text.text(), JsonForm::strict);
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object())
     fail<FormatError>(index_path, "a weight_map object", "none");
   const std::filesystem::path folder = std::filesystem::path(index_path).parent_path();
   std::map<std::string, StateDict> shards;
   StateDict out;
+  out.file = index_path;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string())
       fail<FormatError>(index_path, cat("a file name for ", tensor), file.type_name());
@@ -53,7 +103,13 @@ inline StateDict read_sharded(const std::string& index_path) {
     }
     auto shard = shards.find(name);
     if (shard == shards.end()) {
+      if (!std::filesystem::is_regular_file(folder / name))
+        fail<FormatError>(index_path, cat("the shard ", name, " beside it"), "no such file");
       shard = shards.emplace(name, read_weights(Source::file((folder / name).string()))).first;
+      for (const std::string& note : shard->second.notes) {
+        if (std::find(out.notes.begin(), out.notes.end(), note) == out.notes.end())
+          out.notes.push_back(note);
+      }
     }
     if (!shard->second.contains(tensor))
       fail<FormatError>((folder / name).string(), cat("the tensor ", tensor), "none of that name");
@@ -61,8 +117,14 @@ inline StateDict read_sharded(const std::string& index_path) {
   }
   for (const auto& [name, shard] : shards) {
     for (const auto& [tensor, stored] : shard) {
-      if (!out.contains(tensor))
+      const auto listed = map->find(tensor);
+      if (listed == map->end())
         fail<FormatError>(index_path, cat("a weight_map with every tensor of ", name), tensor);
+      if (*listed != name)
+        fail<FormatError>(
+            index_path,
+            cat("each tensor in one shard, ", tensor, " in ", listed->get<std::string>()),
+            cat("another in ", name));
     }
   }
   return out;

@@ -20,34 +20,23 @@ inline std::string reference_name(const std::string& key, const std::string& lay
              ".gated_cross_attn_layer", key.substr(dot));
 }
 
-/// Names as training saves them, cleaned: wrappers' prefixes dropped.
-inline std::string clean_name(std::string name) {
-  for (const std::string_view wrapper :
-       {"module.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module."}) {
-    for (std::size_t at = name.find(wrapper); at != std::string::npos;
-         at = name.find(wrapper, at)) {
-      if (at == 0 || name[at - 1] == '.') {
-        name.erase(at, wrapper.size());
-      } else {
-        at += wrapper.size();
-      }
-    }
-  }
-  return name;
-}
-
 /// Fills the trainable part from a checkpoint. The language model and the vision encoder must be loaded before:
 /// tables of the checkpoint lie over theirs. Throws FormatError where a tensor of the resampler or of a block is
 /// missing, or where the file has anything unknown. `in_place`: see LoadOptions.
 template <Floating T, class Model>
 LoadReport load_checkpoint(Model& model, const io::StateDict& file, bool in_place = false) {
   const std::string layers = model.lang_encoder->layer_path();
+  const io::StateDict clean = unwrapped(file);
+  const io::StateDict named =
+      without_prefix(clean, prefix_before(clean, "perceiver.latents").value_or(""));
   io::StateDict state;
-  for (const auto& [name, tensor] : file) {
-    std::string clean = clean_name(name);
-    const std::string alias = "lang_encoder.gated_cross_attn_layers.";
-    if (clean.rfind(alias, 0) == 0) clean = reference_name(clean.substr(13), layers);
-    if (!state.contains(clean)) state.add(std::move(clean), tensor);
+  state.file = named.file;
+  state.notes = named.notes;
+  // The first release has each block under two names.
+  for (const auto& [name, tensor] : named) {
+    const bool alias = name.starts_with("lang_encoder.gated_cross_attn_layers.");
+    std::string known = alias ? reference_name(name.substr(13), layers) : name;
+    if (!state.contains(known)) state.add(std::move(known), tensor);
   }
   LoadOptions options;
   options.in_place = in_place;
@@ -66,7 +55,8 @@ LoadReport load_checkpoint(Model& model, const io::StateDict& file, bool in_plac
 }
 
 /// The tensors of a checkpoint of `model` under the reference's names: what trains, token tables whole with the
-/// rows that train in their places, and whatever of the language model has "embed" in its name.
+/// rows that train in their places, whatever of the language model has "embed" in its name, and tables that grew:
+/// their new rows are in no other file.
 template <Floating T, class Model>
 io::StateDict checkpoint_of(const Model& model) {
   const std::string layers = model.lang_encoder->layer_path();
@@ -75,7 +65,7 @@ io::StateDict checkpoint_of(const Model& model) {
   nn::for_each_parameter(model, [&](const std::string& key, nn::ParameterBase& p) {
     const std::string name = reference_name(key, layers);
     const bool table = &p == &tokens.weight;
-    const bool kept = p.trainable() || (table && tokens.overlay) ||
+    const bool kept = p.trainable() || (table && tokens.overlay) || model.lang_encoder->grew(p) ||
                       (name.starts_with("lang_encoder.") && name.find("embed") != name.npos);
     const bool is_overlay = tokens.overlay && &p == &*tokens.overlay;
     if (!kept || is_overlay || name.starts_with("vision_encoder.")) return;

@@ -167,14 +167,19 @@ inline ClipVisionSizes clip_vision_sizes(const std::string& file, const io::Json
 }
 
 /// Fills a decoder from the files of its family: known buffers and the copies of tied matrices are left aside,
-/// prefixes that older files lack are understood, padding rows of the vocabulary are cut.
+/// prefixes that older files lack are understood. Token tables get as many rows as the model has: padding is cut, and
+/// rows that the file lacks are drawn from `seed`, normal with `deviation`.
 template <Floating T>
-void load_decoder(TextDecoder<T>& decoder, const io::StateDict& state) {
+LoadReport load_decoder(TextDecoder<T>& decoder, const io::StateDict& file, std::uint64_t seed = 0,
+                        double deviation = 0.02) {
   const auto ends = [](const std::string& text, std::string_view end) {
     return text.ends_with(end);
   };
-  // The prefix under which this file stores its first layer.
   const std::string path = decoder.layer_path();
+  const io::StateDict clean = unwrapped(file);
+  const io::StateDict state =
+      without_prefix(clean, prefix_before(clean, path + ".0.").value_or(""));
+  // The prefix under which this file stores its first layer.
   std::string cut = path;
   while (!cut.empty()) {
     bool found = false;
@@ -189,31 +194,33 @@ void load_decoder(TextDecoder<T>& decoder, const io::StateDict& state) {
     return path.compare(0, dropped, key, 0, dropped) == 0 ? key.substr(dropped) : key;
   };
   options.may_be_absent = [&](const std::string& key) { return ends(key, ".trainable_rows"); };
-  options.may_have_more_rows = [&](const std::string& key) {
+  options.seed = seed;
+  options.deviation = deviation;
+  options.may_have_other_rows = [&](const std::string& key) {
     return ends(key, "embed_tokens.weight") || ends(key, "wte.weight") ||
            ends(key, "embed_in.weight") || key == "embed_out.weight" || key == "lm_head.weight";
   };
   options.ignore = [&](const std::string& name) {
     return is_known_buffer(name) || (decoder.tied() && ends(name, "lm_head.weight"));
   };
-  load<T>(decoder, state, options);
+  LoadReport report = load<T>(decoder, state, options);
+  std::vector<nn::ParameterBase*> grown;
+  for (const GrownTable& table : report.grown) grown.push_back(table.table);
+  decoder.set_grown(grown);
   decoder.tokens().refresh_overlay();
+  return report;
 }
 
-/// Fills a vision encoder from an open_clip or OpenAI state: the part below "visual.", the text tower is left aside.
+/// Fills a vision encoder from an open_clip or OpenAI state, or from one that holds such a part: what lies beside its
+/// first matrix and below; the rest (a text tower) is left aside.
 template <Floating T>
-void load_vision(ClipVision<T>& encoder, const io::StateDict& state) {
-  bool module = false;
-  bool visual = false;
-  for (const auto& [name, tensor] : state) {
-    module = module || name.rfind("module.", 0) == 0;
-    visual = visual || name.find("visual.") != std::string::npos;
-  }
-  const std::string prefix = std::string(module ? "module." : "") + (visual ? "visual." : "");
+LoadReport load_vision(ClipVision<T>& encoder, const io::StateDict& file) {
+  const io::StateDict state = unwrapped(file);
+  const std::string prefix = prefix_before(state, "conv1.weight").value_or("");
   LoadOptions options;
   options.name_of = [&](const std::string& key) { return prefix + key; };
-  options.ignore = [&](const std::string& name) { return visual && name.rfind(prefix, 0) != 0; };
-  load<T>(encoder, state, options);
+  options.ignore = [&](const std::string& name) { return !name.starts_with(prefix); };
+  return load<T>(encoder, state, options);
 }
 
 }  // namespace plume::models

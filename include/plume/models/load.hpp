@@ -1,12 +1,13 @@
 #pragma once
-// load: puts the tensors of a weight file into a module, and says what happened in four groups: loaded,
-// expected absent, unexpected, mismatched. Strict: anything in the last two, or a parameter that is neither
-// loaded nor waived, is an error that lists them.
+// load: puts the tensors of a weight file into a module, and says what happened in groups: loaded, expected absent,
+// missing, unexpected, mismatched. Strict: anything in the last three is an error that lists them. What was adapted
+// on the way (prefixes of wrappers, rows of token tables) is listed as well.
 
 #include <functional>
 #include <set>
 
-#include "plume/io/weights.hpp"
+#include "plume/core/random.hpp"
+#include "plume/models/wrappers.hpp"
 #include "plume/nn/module.hpp"
 
 namespace plume::models {
@@ -16,21 +17,33 @@ struct LoadOptions {
   std::function<std::string(const std::string& key)> name_of{};
   /// Parameters that may be missing (they come from elsewhere, or keep their first values).
   std::function<bool(const std::string& key)> may_be_absent{};
-  /// Parameters of which the file may hold more rows than the model: the first ones are taken (a vocabulary
-  /// that was padded).
-  std::function<bool(const std::string& key)> may_have_more_rows{};
+  /// Token tables: of more rows in the file than in the model (a vocabulary that was padded) the first ones are taken;
+  /// rows that the file lacks (tokens that were added) are drawn: normal, mean 0.
+  std::function<bool(const std::string& key)> may_have_other_rows{};
+  std::uint64_t seed = 0;   ///< of the rows that are drawn
+  double deviation = 0.02;  ///< and their standard deviation
   /// Tensors of the file that are known and not wanted (buffers, another tower).
   std::function<bool(const std::string& name)> ignore{};
   /// What trains takes the numbers into the memory it has: an optimizer made before goes on with them.
   bool in_place = false;
 };
 
+/// A token table of which the file holds fewer rows than the model.
+struct GrownTable {
+  std::string name;
+  nn::ParameterBase* table = nullptr;
+  index_t rows_in_file = 0;
+};
+
 struct LoadReport {
+  std::string file;
   std::vector<std::string> loaded;
   std::vector<std::string> expected_absent;
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;
   std::vector<std::string> mismatched;  ///< with both shapes and, where there is one, a guess why
+  std::vector<std::string> adapted;     ///< what the file had otherwise than the model
+  std::vector<GrownTable> grown;
 
   [[nodiscard]] bool ok() const noexcept {
     return missing.empty() && unexpected.empty() && mismatched.empty();
@@ -50,6 +63,7 @@ struct LoadReport {
     list("missing", missing);
     list("unexpected", unexpected);
     list("mismatched", mismatched);
+    list("adapted", adapted);
     return out;
   }
 };
@@ -66,17 +80,41 @@ inline std::string guess_mismatch(const Shape& wanted, const Shape& got) {
   return "; the weights of a model of another size?";
 }
 
+/// The rows of `stored`, and below them rows of number `stream` of the options' seed.
+template <Floating T>
+io::StoredTensor with_new_rows(const io::StoredTensor& stored, const Shape& wanted,
+                               const LoadOptions& options, std::uint64_t stream) {
+  const index_t rows = stored.shape()[0];
+  Generator generator(options.seed);
+  generator.set_state(
+      {options.seed, stream + (std::uint64_t{1} << 32)});  // not those of initialize()
+  Tensor<T> out(wanted);
+  out.slice(0, 0, rows).copy_from(stored.to<T>());
+  out.slice(0, rows, wanted[0])
+      .copy_from(normal<T>(Shape{wanted[0] - rows, wanted[1]}, generator, 0, options.deviation));
+  return io::StoredTensor(out);
+}
+
 }  // namespace detail
 
-/// Fills `module` (of scalar T) from `state`. Nothing is changed unless everything fits.
-/// Throws FormatError with the report where it does not.
+/// Fills `module` (of scalar T) from `given`, whose names may have parts that wrappers put in (models/wrappers.hpp).
+/// Nothing is changed unless everything fits. Throws FormatError with the file and the report where it does not.
 template <Floating T>
-LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOptions& options = {}) {
+LoadReport load(nn::Module& module, const io::StateDict& given, const LoadOptions& options = {}) {
+  bool plain = true;
+  nn::for_each_parameter(module, [&](const std::string& key, nn::ParameterBase&) {
+    plain = plain && without_wrappers(key).name == key;
+  });
+  const io::StateDict state = plain ? unwrapped(given) : given;
   LoadReport report;
+  report.file = state.file;
+  report.adapted = state.notes;
   std::set<std::string> used;
   std::vector<std::pair<nn::Parameter<T>*, io::StoredTensor>> plan;
+  std::uint64_t stream = 0;  // one per parameter, as initialize() has it
   nn::for_each_parameter(module, [&](const std::string& key, nn::ParameterBase& parameter) {
     const std::string name = options.name_of ? options.name_of(key) : key;
+    const std::uint64_t numbers = stream++;
     if (!state.contains(name)) {
       const bool waived = options.may_be_absent && options.may_be_absent(key);
       (waived ? report.expected_absent : report.missing).push_back(name);
@@ -85,9 +123,18 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
     used.insert(name);
     io::StoredTensor stored = state.at(name);
     const Shape& wanted = parameter.shape();
-    if (options.may_have_more_rows && options.may_have_more_rows(key) &&
-        stored.shape().rank() == wanted.rank() && stored.shape()[0] > wanted[0]) {
-      stored = stored.first_rows(wanted[0]);
+    if (options.may_have_other_rows && options.may_have_other_rows(key) &&
+        stored.shape().rank() == 2 && wanted.rank() == 2 && stored.shape()[1] == wanted[1]) {
+      const index_t rows = stored.shape()[0];
+      if (rows > wanted[0]) {
+        report.adapted.push_back(cat(name, ": the first ", wanted[0], " of its ", rows, " rows"));
+        stored = stored.first_rows(wanted[0]);
+      } else if (rows > 0 && rows < wanted[0]) {
+        report.adapted.push_back(cat(name, ": ", rows, " rows, and ", wanted[0] - rows,
+                                     " new ones drawn from seed ", options.seed));
+        report.grown.push_back({name, &parameter, rows});
+        stored = detail::with_new_rows<T>(stored, wanted, options, numbers);
+      }
     }
     if (parameter.dtype() != dtype_of<T>) {
       fail<DtypeError>(key, cat("a parameter of ", dtype_name<T>()),
@@ -106,7 +153,7 @@ LoadReport load(nn::Module& module, const io::StateDict& state, const LoadOption
     if (used.contains(name) || (options.ignore && options.ignore(name))) continue;
     report.unexpected.push_back(name);
   }
-  if (!report.ok()) fail<FormatError>("load", "weights that fit the model", report.text());
+  if (!report.ok()) fail<FormatError>(report.file, "weights that fit the model", report.text());
   for (const auto& [parameter, stored] : plan) {
     if (options.in_place && parameter->trainable() && parameter->has_values()) {
       Tensor<T> values = parameter->value();

@@ -95,17 +95,46 @@ std::unique_ptr<Flamingo<T>> shape_flamingo(const FlamingoFiles& files,
       block);
 }
 
-/// Builds the model and fills it. Throws FormatError naming the file and what is wrong with it.
+/// What was adapted in a file on the way into the model, a line each; `inside` are the tables that another file
+/// filled afterwards.
+inline std::vector<std::string> adaptations(const LoadReport& report,
+                                            const LoadReport& inside = {}) {
+  std::vector<std::string> out;
+  for (const std::string& line : report.adapted) out.push_back(cat(report.file, ": ", line));
+  for (const GrownTable& table : report.grown) {
+    const std::string name = "lang_encoder." + table.name;
+    if (std::find(inside.loaded.begin(), inside.loaded.end(), name) != inside.loaded.end())
+      out.push_back(cat(inside.file, ": has the new rows of ", table.name));
+  }
+  return out;
+}
+
+/// Builds the model and fills it; tells `say` a line of what was adapted: wrappers taken off, token tables that grew or
+/// were cut. Throws FormatError naming the file and what is wrong with it.
 template <Floating T>
-std::unique_ptr<Flamingo<T>> open_flamingo(const FlamingoFiles& files, const FlamingoSizes& sizes) {
+std::unique_ptr<Flamingo<T>> open_flamingo(
+    const FlamingoFiles& files, const FlamingoSizes& sizes,
+    const std::function<void(const std::string& line)>& say = {}) {
   auto model = shape_flamingo<T>(files, sizes);
-  load_vision<T>(*model->vision_encoder, io::read_weights(files.vision));
-  load_decoder<T>(*model->lang_encoder, io::read_weights(files.language));
+  const LoadReport vision = load_vision<T>(*model->vision_encoder, io::read_weights(files.vision));
+  const std::string config = files.language + "/config.json";
+  const io::Json lm = io::read_json(config);
+  const double deviation = detail::positive(
+      config, lm, lm.contains("init_std") ? "init_std" : "initializer_range", 0.02, 1);
+  const LoadReport language = load_decoder<T>(
+      *model->lang_encoder, io::read_weights(files.language), sizes.seed, deviation);
+  LoadReport trained;
   if (files.checkpoint.empty()) {
     initialize(*model->perceiver, sizes.seed);
     initialize(model->fusion, sizes.seed + 1);
   } else {
-    load_checkpoint<T>(*model, io::read_weights(files.checkpoint));
+    trained = load_checkpoint<T>(*model, io::read_weights(files.checkpoint));
+  }
+  if (say) {
+    for (const auto& lines :
+         {adaptations(vision), adaptations(language, trained), adaptations(trained)}) {
+      for (const std::string& line : lines) say(line);
+    }
   }
   if (sizes.train_embeddings)
     model->lang_encoder->tokens().train_rows({sizes.image_token, sizes.endofchunk_token});

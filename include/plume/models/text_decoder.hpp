@@ -68,6 +68,15 @@ class TextDecoder : public nn::Module {
   /// The output matrix; null where it is the table of the input.
   [[nodiscard]] virtual const nn::Linear<T>* head() const { return nullptr; }
   [[nodiscard]] bool tied() const { return head() == nullptr; }
+  /// Its token tables that have rows no weight file holds. They keep their scalar type, and checkpoints hold them.
+  void set_grown(const std::vector<nn::ParameterBase*>& tables) {
+    grown_ = tables;
+    for (nn::ParameterBase* table : tables)
+      static_cast<nn::Parameter<T>*>(table)->only_in_products(false);
+  }
+  [[nodiscard]] bool grew(const nn::ParameterBase& table) const {
+    return std::find(grown_.begin(), grown_.end(), &table) != grown_.end();
+  }
 
   [[nodiscard]] virtual DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const = 0;
   [[nodiscard]] virtual Var<T> embed(const TextInput& input) const = 0;
@@ -113,6 +122,9 @@ class TextDecoder : public nn::Module {
     for (index_t t = 0; t < out.numel(); ++t) out(t) += input.past;
     return out;
   }
+
+ private:
+  std::vector<nn::ParameterBase*> grown_;
 };
 
 /// Self-attention of one layer on heads q, k, v [B, H, T, hd]: puts k and v into the cache of layer i, if there

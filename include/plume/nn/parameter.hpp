@@ -104,8 +104,9 @@ class Parameter final : public ParameterBase {
   /// The numbers, in whatever form they are held.
   [[nodiscard]] Tensor<T> value() const { return held_ ? held_->value() : (*this)().value(); }
 
-  /// Its module promises that it meets this parameter in apply_linear (nn/linear.hpp) and nowhere else.
-  void only_in_products() noexcept { only_in_products_ = true; }
+  /// Its module promises that it meets this parameter in apply_linear (nn/linear.hpp) and nowhere else; false: it must
+  /// keep its numbers as they are.
+  void only_in_products(bool promised = true) noexcept { only_in_products_ = promised; }
   [[nodiscard]] bool is_only_in_products() const noexcept { return only_in_products_; }
   /// From now on, until it is made trainable, the values are kept in the form of `form`.
   void hold(std::shared_ptr<const HeldMatrix<T>> form) {

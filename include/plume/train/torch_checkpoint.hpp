@@ -292,7 +292,7 @@ TorchRun import_torch(const std::string& path, Model& model, Stepper<T, Model>& 
   if (const io::PickleValue* scheduler = file.root().find("lr_scheduler_state_dict"))
     run.step = optimizer.integer(optimizer.member(*scheduler, "last_epoch"), "last_epoch");
 
-  models::load_checkpoint<T>(model, file.tensors(io::state_of(file.root())), true);
+  models::load_checkpoint<T>(model, file.tensors(*io::state_of(file.root(), path).tensors), true);
   for (Plan& p : plan) {
     p.slot->m.copy_from(p.m.to(p.slot->m.device()));
     p.slot->v.copy_from(p.v.to(p.slot->v.device()));
