@@ -37,4 +37,5 @@ else()
                                    COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 endif()
 install(FILES "${PROJECT_BINARY_DIR}/plumeConfig.cmake" "${PROJECT_BINARY_DIR}/plumeConfigVersion.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/PlumePictures.cmake"
         DESTINATION "${plume_config_dir}")

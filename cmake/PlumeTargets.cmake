@@ -4,7 +4,7 @@ set(PLUME_WARNINGS $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-Wall -Wext
 
 # plume_program(<target> [optimise flag for Release]): the settings of a program of this repository.
 function(plume_program target)
-  target_link_libraries(${target} PRIVATE plume::plume)
+  target_link_libraries(${target} PRIVATE plume::pictures)
   target_compile_options(${target} PRIVATE ${PLUME_WARNINGS})
   if(ARGC GREATER 1)
     target_compile_options(${target} PRIVATE "$<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:${ARGV1}>")

@@ -81,12 +81,45 @@ TEST_CASE("image: resizing to the same size copies; one axis alone leaves the ot
   for (const std::uint8_t v : resize(constant, 2, 3).bytes) CHECK(v == 77);
 }
 
-TEST_CASE("image: crops round halves to even, and pad with black") {
+TEST_CASE("image: crops round halves to even") {
   Picture p{Mode::rgb, 5, 4, {}};
   for (std::uint8_t i = 0; i < 20; ++i) p.bytes.insert(p.bytes.end(), {i, i, i});
-  CHECK(centre_crop(p, 4).bytes[0] == 0);  // left = 0.5 -> 0
-  CHECK(centre_crop(p, 2).bytes[0] == 7);  // left = 1.5 -> 2, top = 1
-  CHECK(centre_crop(p, 8).bytes[0] == 0);
+  CHECK(fit(p, 4).bytes[0] == 0);  // left = 0.5 -> 0
+  Picture wide{Mode::rgb, 5, 2, {}};
+  for (std::uint8_t i = 0; i < 10; ++i) wide.bytes.insert(wide.bytes.end(), {i, i, i});
+  CHECK(fit(wide, 2).bytes[0] == 2);  // left = 1.5 -> 2
+}
+
+TEST_CASE("image: a part of a resized picture has the bits of the whole") {
+  for (const Mode mode : {Mode::rgb, Mode::rgba, Mode::l, Mode::la, Mode::palette, Mode::gray16}) {
+    for (const auto& [width, height] : {std::pair<index_t, index_t>{37, 91}, {300, 5}, {70, 70}}) {
+      Picture p{mode, width, height, {}};
+      const index_t c = channels(mode);
+      for (index_t i = 0; i < width * height * c; ++i) {
+        const auto v = static_cast<std::int32_t>((i * i * 31 + i / 7) % 65536);
+        if (mode == Mode::gray16)
+          p.values.push_back(v);
+        else
+          p.bytes.push_back(static_cast<std::uint8_t>(v));
+      }
+      for (const auto& [w, h] : {std::pair<index_t, index_t>{50, 123}, {300, 40}, {37, 91}}) {
+        const Picture whole = resize(p, w, h);
+        const Window part{w / 3, h / 4, w / 2, h / 2};
+        const Picture some = resize(p, w, h, part);
+        for (index_t y = 0; y < part.height; ++y) {
+          for (index_t x = 0; x < part.width * c; ++x) {
+            const auto a = static_cast<std::size_t>(y * part.width * c + x);
+            const auto b = static_cast<std::size_t>(((y + part.top) * w + part.left) * c + x);
+            if (mode == Mode::gray16)
+              REQUIRE(some.values[a] == whole.values[b]);
+            else
+              REQUIRE(some.bytes[a] == whole.bytes[b]);
+          }
+        }
+      }
+    }
+  }
+  CHECK_THROWS_AS(resize(checkerboard(4, 4), 8, 8, {5, 0, 4, 4}), ShapeError);
 }
 
 TEST_CASE("image: normalised in float, channels first") {

@@ -21,20 +21,12 @@ struct PairOptions {
 
 namespace detail {
 
-/// A JPEG that lacks its end mark was cut; its missing part would come out gray.
-inline bool is_cut_jpeg(const FileBytes& file) {
-  if (!image::detail::is_jpeg(file)) return false;
-  for (std::size_t i = file.size(); i-- > 2;) {
-    if (file[i] == std::byte{0xD9} && file[i - 1] == std::byte{0xFF}) return false;
-  }
-  return true;
-}
-
 inline SamplePicture decoded(const std::string& name, FileBytes file) {
-  if (is_cut_jpeg(file)) throw Drop("a picture that is cut");
   image::Picture pixels;
   try {
     pixels = image::to_rgb(image::decode(name, file));
+  } catch (const image::CutError&) {
+    throw Drop("a picture that is cut");
   } catch (const FormatError&) {
     throw Drop("a picture that cannot be decoded");
   }

@@ -55,7 +55,8 @@ inline void check_jpeg_tables(const std::string& name, std::span<const std::byte
           fail<FormatError>(name, "the Huffman tables of each scan", "a scan without its own");
       }
     }
-    at += marker == 0xd9 ? 0 : std::max<std::size_t>(length, 2);
+    if (marker == 0xd9) return;  // what follows the picture is none of its own
+    at += std::max<std::size_t>(length, 2);
   }
 }
 

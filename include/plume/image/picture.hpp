@@ -20,10 +20,11 @@ enum class Mode {
   palette,  ///< held as RGB, but resized by its nearest pixel
   one_bit,  ///< held as gray 0 or 255, resized by its nearest pixel
   gray16,   ///< gray of 16 bits
+  cmyk,     ///< inks: 255 covers the paper
 };
 
 constexpr index_t channels(Mode mode) noexcept {
-  return mode == Mode::rgba                           ? 4
+  return mode == Mode::rgba || mode == Mode::cmyk     ? 4
          : mode == Mode::rgb || mode == Mode::palette ? 3
          : mode == Mode::la                           ? 2
                                                       : 1;

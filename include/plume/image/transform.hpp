@@ -16,7 +16,8 @@ struct Normalization {
   std::array<float, 3> deviation{0.26862954F, 0.26130258F, 0.27577711F};
 };
 
-/// Any mode to RGB, without resizing: gray is repeated, alpha dropped (not composited), 16-bit gray clipped at 255.
+/// Any mode to RGB, without resizing: gray is repeated, alpha dropped (not composited), 16-bit gray clipped at 255,
+/// of inks the paper is shown that they leave free.
 inline Picture to_rgb(const Picture& in) {
   if (in.mode == Mode::rgb) return in;
   Picture out{Mode::rgb, in.width, in.height, {}};
@@ -25,40 +26,32 @@ inline Picture to_rgb(const Picture& in) {
   const auto c = static_cast<std::size_t>(channels(in.mode));
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t k = 0; k < 3; ++k) {
-      out.bytes[i * 3 + k] = in.mode == Mode::gray16
-                                 ? static_cast<std::uint8_t>(std::clamp(in.values[i], 0, 255))
-                                 : in.bytes[i * c + (c >= 3 ? k : 0)];
+      std::uint8_t& to = out.bytes[i * 3 + k];
+      if (in.mode == Mode::gray16) {
+        to = static_cast<std::uint8_t>(std::clamp(in.values[i], 0, 255));
+      } else if (in.mode == Mode::cmyk) {
+        const int paper = 255 - in.bytes[i * 4 + 3];
+        const int t = in.bytes[i * 4 + k] * paper + 128;
+        to = static_cast<std::uint8_t>(std::clamp(paper - (((t >> 8) + t) >> 8), 0, 255));
+      } else {
+        to = in.bytes[i * c + (c >= 3 ? k : 0)];
+      }
     }
   }
   return out;
 }
 
-/// The middle size x size of an RGB picture; what lies outside of it is black. Halves round to even.
-inline Picture centre_crop(const Picture& in, index_t size) {
-  Picture out{Mode::rgb, size, size, {}};
-  out.bytes.assign(static_cast<std::size_t>(size * size * 3), 0);
-  const auto left = static_cast<index_t>(std::nearbyint(static_cast<double>(in.width - size) / 2));
-  const auto top = static_cast<index_t>(std::nearbyint(static_cast<double>(in.height - size) / 2));
-  for (index_t y = 0; y < size; ++y) {
-    for (index_t x = 0; x < size; ++x) {
-      const index_t sx = x + left, sy = y + top;
-      if (sx < 0 || sy < 0 || sx >= in.width || sy >= in.height) continue;
-      std::copy_n(in.bytes.data() + (sy * in.width + sx) * 3, 3,
-                  out.bytes.data() + (y * size + x) * 3);
-    }
-  }
-  return out;
-}
-
-/// Resized and cropped to size x size, RGB.
+/// Resized so that the shorter side is `size`, and of that the middle size x size, RGB. Only what is kept is resized.
 inline Picture fit(const Picture& in, index_t size) {
   const index_t shorter = std::min(in.width, in.height), longer = std::max(in.width, in.height);
-  Picture fitted = in;
-  if (shorter != size) {
-    const index_t other = size * longer / shorter;  // truncates, as int() does
-    fitted = in.width <= in.height ? resize(in, size, other) : resize(in, other, size);
-  }
-  return centre_crop(to_rgb(fitted), size);
+  if (shorter < 1) fail<ShapeError>("fit", "a picture", cat(in.width, " x ", in.height));
+  const index_t other = size * longer / shorter;  // truncates, as int() does
+  const index_t width = in.width <= in.height ? size : other;
+  const index_t height = in.width <= in.height ? other : size;
+  const auto middle = [size](index_t whole) {  // halves round to even
+    return static_cast<index_t>(std::nearbyint(static_cast<double>(whole - size) / 2));
+  };
+  return to_rgb(resize(in, width, height, {middle(width), middle(height), size, size}));
 }
 
 /// An RGB picture as [3, H, W]: (v / 255 - mean) / deviation in float.
