@@ -65,6 +65,8 @@ void print(const data::Losses& losses) {
             << losses.dropped_count() << " dropped\n";
   for (const auto& [reason, count] : losses.reasons())
     std::cout << std::setw(10) << count << "  " << reason << '\n';
+  for (const auto& [note, count] : losses.notes())
+    std::cout << std::setw(10) << count << "  of the samples: " << note << '\n';
   for (const auto& [shard, count] : losses.worst(5))
     std::cout << "  damage in " << shard << ": " << count << '\n';
 }

@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "plume/data/mmc4.hpp"
+#include "plume/data/pair_folder.hpp"
 #include "plume/data/shard_list.hpp"
 #include "plume/data/tar_writer.hpp"
 
@@ -30,7 +31,26 @@ std::string numbered(std::size_t number, std::size_t width) {
 /// PREFIX000000.tar, PREFIX000001.tar, ...: each appears whole, under its name, once it has its records.
 class Shards {
  public:
-  Shards(const Given& given, const char* records) : given_(given), records_(records) {}
+  /// Throws ValueError where there are shards of that prefix already: they would be replaced, or taken for these.
+  Shards(const Given& given, const char* records) : given_(given), records_(records) {
+    const fs::path prefix = given.prefix;
+    const std::string begin = prefix.filename().string();
+    const fs::path folder = prefix.has_parent_path() ? prefix.parent_path() : fs::path(".");
+    if (!fs::is_directory(folder))
+      fail<ValueError>("PREFIX", "a folder to write into", folder.string() + ", which is none");
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      const std::string_view number =
+          std::string_view(name).substr(std::min(begin.size(), name.size()));
+      if (name.starts_with(begin) && number.size() == 10 && number.ends_with(".tar") &&
+          number.find_first_not_of("0123456789") == 6) {
+        fail<ValueError>(
+            "PREFIX",
+            cat("no shards of the prefix ", given.prefix, " (remove them, or take another)"),
+            entry.path().string());
+      }
+    }
+  }
 
   /// The key of the next record, and where its files go.
   std::pair<std::string, data::TarWriter&> next() {
@@ -56,26 +76,25 @@ class Shards {
   std::size_t count_ = 0, done_ = 0, shard_ = 0;
 };
 
-/// Pictures of a folder with a text of the same name beside each, in the order of their names.
+/// The pairs of a folder in the order of their names. Pictures are not decoded: `shards validate` does that.
 void make_pairs(const Given& given) {
-  std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(given.folder)) {
-    const std::string kind = entry.path().extension().string();
-    if ((kind == ".jpg" || kind == ".jpeg" || kind == ".png") &&
-        fs::exists(fs::path(entry.path()).replace_extension(".txt")))
-      pictures.push_back(entry.path());
-  }
-  std::sort(pictures.begin(), pictures.end());
-  if (pictures.empty())
-    fail<FormatError>(given.folder, "pictures with a .txt of the same name beside them", "none");
+  const data::PairFolder found = data::read_pair_folder(given.folder);
   Shards shards(given, "pairs");
-  for (const fs::path& picture : pictures) {
+  for (const data::PairFolder::Pair& pair : found.pairs) {
     auto [key, tar] = shards.next();
-    tar.add(key + picture.extension().string(), io::Source::file(picture.string()).bytes);
-    fs::path caption = picture;
-    tar.add(key + ".txt", io::Source::file(caption.replace_extension(".txt").string()).bytes);
+    tar.add(key + "." + pair.kind, io::Source::file(pair.picture.string()).bytes);
+    tar.add(key + ".txt", io::Source::file(pair.caption.string()).bytes);
   }
   shards.close();
+  std::cout << found.files << " files, " << 2 * found.pairs.size() << " used in "
+            << found.pairs.size() << " pairs, " << found.files - 2 * found.pairs.size()
+            << " left out\n";
+  for (const auto& [reason, names] : found.left_out) {
+    std::cout << std::setw(10) << names.size() << "  " << reason << ":";
+    constexpr std::size_t most = 5;
+    for (std::size_t i = 0; i < std::min(names.size(), most); ++i) std::cout << ' ' << names[i];
+    std::cout << (names.size() > most ? " ...\n" : "\n");
+  }
 }
 
 void print(const char* what, std::uint64_t seen, std::uint64_t used,
