@@ -131,7 +131,8 @@ void require_fitting(const EvaluateOptions& given, const eval::Benchmark& b,
     if (!needed.test[i]) continue;
     const plume::index_t n = tokens({}, data.test[i], 0);
     ++asked;
-    if (n > limit) too_long.push_back(plume::cat(data.test[i].id.dump(), " (", n, " tokens)"));
+    if (n > limit)
+      too_long.push_back(plume::cat(plume::io::print_json(data.test[i].id), " (", n, " tokens)"));
     if (shortest == nullptr || n < least) shortest = &data.test[i], least = n;
   }
   if (!too_long.empty()) {

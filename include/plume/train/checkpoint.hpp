@@ -99,7 +99,7 @@ inline std::optional<RandomState> random_of(const std::string& path, const io::J
   RandomState out;
   for (const auto& [name, to] : {std::pair("seed", &out.seed), std::pair("stream", &out.stream)}) {
     if (!random.is_object() || !random.contains(name) || !random.at(name).is_number_unsigned())
-      fail<FormatError>(path, "random: {seed, stream}, integers >= 0", random.dump());
+      fail<FormatError>(path, "random: {seed, stream}, integers >= 0", io::print_json(random));
     *to = random.at(name).get<std::uint64_t>();
   }
   return out;
