@@ -182,7 +182,7 @@ class EvaluationRunsCase {
         return eval::few_shot_prompt<Sample>(demonstrations, data.test.at(query), shots, zero_shot);
       };
       const eval::Prompt got = prompt(eval::ZeroShotImages::query);
-      report_.equal(name + "text", got.text, asked[n].at("text"));
+      report_.equal(name + "text", got.text.text(), asked[n].at("text"));
       std::vector<std::string> wanted;
       for (const Json& image : images) {
         const auto tag = image.get<std::string>();
