@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -62,6 +63,9 @@ class Pipeline {
   std::vector<TokenId> prefix, suffix;  ///< around each text that is encoded with special tokens
   std::string unknown;  ///< token for what has no other; empty: such text is dropped
   bool byte_level = false;
+  bool split_at_words = true;   ///< byte-level: by GPT-2's pattern; else a piece is one word
+  bool space_in_front = false;  ///< byte-level: of a piece that does not begin with white space
+  std::optional<Metaspace> metaspace;
   bool byte_fallback = false;
   bool fuse_unknown = false;
   bool ignore_merges = false;  ///< a word that is a token is that token
@@ -89,9 +93,9 @@ class Pipeline {
     const bool fresh_special = token.special && special_.insert(token.content).second;
     if (fresh_special || (!known && !token.special)) {
       if (token.normalized) {
-        normalized_.add(normalize(normalizer, token.content), id_of);
+        normalized_.add(normalize(normalizer, token.content), id_of, token);
       } else {
-        raw_.add(token.content, id_of);
+        raw_.add(token.content, id_of, token);
       }
     }
     return id_of;
@@ -138,8 +142,12 @@ class Pipeline {
       merger.merge(merges, word);
       ids.insert(ids.end(), word.begin(), word.end());
     };
-    const auto encode_piece = [&](std::string_view piece) {
-      if (byte_level) {
+    const auto encode_piece = [&](std::string_view piece, bool at_start) {
+      if (metaspace) return metaspace->words(piece, at_start, encode_word);
+      std::string spaced;
+      if (byte_level && space_in_front && !is_space(code_point(piece, 0).value))
+        piece = spaced = cat(" ", piece);
+      if (byte_level && split_at_words) {
         split_words(piece, encode_word);
       } else {
         encode_word(piece);
@@ -156,7 +164,13 @@ class Pipeline {
           const auto allowed = [&](TokenId id, std::size_t, std::size_t) {
             return !plain(id, begin, begin + piece.size());
           };
-          normalized_.split(normalize(normalizer, piece), allowed, encode_piece, found);
+          const std::string text_of_piece = normalize(normalizer, piece);
+          normalized_.split(
+              text_of_piece, allowed,
+              [&](std::string_view part) {
+                encode_piece(part, begin == 0 && part.data() == text_of_piece.data());
+              },
+              found);
         },
         found);
   }

@@ -1,6 +1,7 @@
 #pragma once
 // What a tokenizer does to a text before it is split, and to tokens after they are looked up.
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,10 +49,44 @@ inline std::string normalize(const std::vector<NormalizerStep>& steps, std::stri
   return out;
 }
 
+/// SentencePiece's words: spaces become `mark`, one is put in front, and each begins a word where `split` is set.
+struct Metaspace {
+  enum Prepend : std::uint8_t {
+    always,
+    first,
+    never
+  } prepend = always;  ///< first: at the start of the whole text
+  bool split = true;
+  std::string mark;  ///< one character
+
+  /// Calls word(std::string_view) for each word of `piece`.
+  template <class Word>
+  void words(std::string_view piece, bool at_start, Word&& word) const {
+    std::string text(piece);
+    replace_all(text, " ", mark);
+    if ((prepend == always || (prepend == first && at_start)) && !text.starts_with(mark))
+      text.insert(0, mark);
+    const std::string_view all = text;
+    for (std::size_t begin = 0; begin < all.size();) {
+      const std::size_t next = split ? all.find(mark, begin + 1) : all.npos;
+      word(all.substr(begin, next - begin));
+      begin = std::min(next, all.size());
+    }
+  }
+};
+
 struct DecoderStep {
-  enum Kind : std::uint8_t { byte_level, replace, byte_fallback, fuse, strip } kind = fuse;
-  std::string from, to;                  ///< replace: both; strip: from, one character
-  std::size_t at_start = 0, at_end = 0;  ///< strip: how many at most
+  enum Kind : std::uint8_t {
+    byte_level,
+    replace,
+    byte_fallback,
+    fuse,
+    strip,
+    metaspace
+  } kind = fuse;
+  std::string from, to;  ///< replace: both; strip, metaspace: from, one character
+  std::size_t at_start = 0,
+              at_end = 0;  ///< strip: how many at most; metaspace: 1 drops those of the first token
 };
 
 /// The byte that a token `<0x41>` stands for, or -1.
@@ -138,6 +173,10 @@ inline std::string run_decoder(const std::vector<DecoderStep>& steps,
         break;
       case DecoderStep::strip:
         for (std::string& token : tokens) strip(token, step);
+        break;
+      case DecoderStep::metaspace:
+        for (std::size_t i = 0; i < tokens.size(); ++i)
+          replace_all(tokens[i], step.from, i == 0 && step.at_start != 0 ? "" : " ");
         break;
     }
   }

@@ -6,7 +6,9 @@
 //   tokenizer.decode(ids, {.skip_special_tokens = true});
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -96,7 +98,8 @@ class Tokenizer {
     if (!whole && has("added_tokens.json")) {
       fail<FormatError>(path("added_tokens.json"), "added tokens in tokenizer.json", "this file");
     }
-    config["add_prefix_space"].only(false);
+    out.read_prefix_space(config, family);
+    out.read_added_tokens(config["added_tokens_decoder"]);
     out.read_specials(config, map, llama, family.starts_with("GPT"));
     if (llama) {
       out.pipeline_.prefix.clear();
@@ -263,8 +266,52 @@ class Tokenizer {
     pad_ = role("pad_token", "");
     role("cls_token", "");
     role("mask_token", "");
-    const char* more = "additional_special_tokens";
-    for (const Field& token : (map[more].is_null() ? config : map)[more].list()) add(token, "");
+    // A list, or from transformers 4.46 on also names of roles and their tokens.
+    for (const char* more : {"additional_special_tokens", "extra_special_tokens"}) {
+      const Field tokens = (map[more].is_null() ? config : map)[more];
+      if (tokens.json().is_object()) {
+        for (const auto& [name, token] : tokens.json().items()) add(tokens[name], "");
+      } else {
+        for (const Field& token : tokens.list()) add(token, "");
+      }
+    }
+  }
+
+  /// What the classes of GPT-2 and GPT-NeoX say of the space in front counts more than tokenizer.json.
+  void read_prefix_space(const Field& config, const std::string& family) {
+    const Field field = config["add_prefix_space"];
+    if (pipeline_.byte_level) {
+      const bool otherwise = !family.starts_with("GPT") && pipeline_.space_in_front;
+      pipeline_.space_in_front = field.boolean_or(otherwise);
+      return;
+    }
+    const bool prepends =
+        pipeline_.metaspace
+            ? pipeline_.metaspace->prepend != Metaspace::never
+            : std::any_of(pipeline_.normalizer.begin(), pipeline_.normalizer.end(),
+                          [](const auto& step) { return step.kind == NormalizerStep::prepend; });
+    if (field.boolean_or(prepends) != prepends)
+      field.refuse(prepends ? "true, as the tokenizer's file has it"
+                            : "false, as the tokenizer's file has it");
+  }
+
+  /// {"0": {"content": "<unk>", ...}, ...}: tokens that the tokenizer's own file may lack.
+  void read_added_tokens(const Field& tokens) {
+    std::map<std::int64_t, std::string> by_id;
+    if (!tokens.is_null() && !tokens.json().is_object()) tokens.refuse("an object");
+    for (const auto& [key, token] : tokens.json().items()) {
+      std::int64_t id = -1;
+      const char* const end = key.data() + key.size();
+      if (std::from_chars(key.data(), end, id).ptr != end || id < 0)
+        tokens[key].refuse("a token under its id");
+      by_id[id] = key;
+    }
+    for (const auto& [id, key] : by_id) {
+      const AddedToken token = read_added_token(tokens[key]);
+      const TokenId got = pipeline_.add(token);
+      if (got != id) tokens[key].refuse(cat("the token of id ", id, "; here it is ", got));
+      if (token.special) special_ids_.insert(got);
+    }
   }
 
   void add_flamingo_tokens() {

@@ -64,6 +64,24 @@ inline void read_normalizer(const Field& field, std::vector<NormalizerStep>& ste
   if (steps.size() > most_steps) field.refuse(cat("the end of ", most_steps, " steps"));
 }
 
+/// A Metaspace step. Before prepend_scheme there was add_prefix_space; where both are there they must agree.
+inline Metaspace read_metaspace(const Field& field) {
+  Metaspace out;
+  out.mark = at_most_one_character(field["replacement"]);
+  if (out.mark.empty()) field["replacement"].refuse("one character");
+  const bool prepends = field["add_prefix_space"].boolean_or(true);
+  const std::string scheme = field["prepend_scheme"].string_or(prepends ? "always" : "never");
+  if (scheme != "always" && scheme != "first" && scheme != "never")
+    field["prepend_scheme"].refuse("always, first or never");
+  out.prepend = scheme == "always"  ? Metaspace::always
+                : scheme == "first" ? Metaspace::first
+                                    : Metaspace::never;
+  if (!prepends && out.prepend != Metaspace::never)
+    field["prepend_scheme"].refuse("never, as add_prefix_space says");
+  out.split = field["split"].boolean_or(true);
+  return out;
+}
+
 inline void read_decoder(const Field& field, std::vector<DecoderStep>& steps) {
   if (field.is_null()) return;
   const std::string& type = field["type"].string();
@@ -88,8 +106,13 @@ inline void read_decoder(const Field& field, std::vector<DecoderStep>& steps) {
     if (step.from.empty()) field["content"].refuse("one character");
     step.at_start = static_cast<std::size_t>(field["start"].integer(1 << 30));
     step.at_end = static_cast<std::size_t>(field["stop"].integer(1 << 30));
+  } else if (type == "Metaspace") {
+    const Metaspace metaspace = read_metaspace(field);
+    step.kind = DecoderStep::metaspace;
+    step.from = metaspace.mark;
+    step.at_start = metaspace.prepend == Metaspace::never ? 0 : 1;
   } else {
-    field["type"].refuse("ByteLevel, Replace, ByteFallback, Fuse, Strip or Sequence");
+    field["type"].refuse("ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or Sequence");
   }
   steps.push_back(std::move(step));
   if (steps.size() > most_steps) field.refuse(cat("the end of ", most_steps, " steps"));
@@ -97,9 +120,28 @@ inline void read_decoder(const Field& field, std::vector<DecoderStep>& steps) {
 
 /// The special tokens around a text. A token's id is looked up in the vocabulary, as for text.
 inline void read_post_processor(const Field& field, Pipeline& pipeline) {
-  if (field.is_null() || field["type"].string() == "ByteLevel") return;
-  if (field["type"].string() != "TemplateProcessing") {
-    field["type"].refuse("ByteLevel or TemplateProcessing");
+  if (field.is_null()) return;
+  const std::string& type = field["type"].string();
+  if (type == "ByteLevel") return;
+  if (type == "Sequence") {
+    for (const Field& inner : field["processors"].list()) read_post_processor(inner, pipeline);
+    return;
+  }
+  if (!pipeline.prefix.empty() || !pipeline.suffix.empty())
+    field.refuse("the one step that puts tokens around a text");
+  if (type == "RobertaProcessing" || type == "BertProcessing") {
+    const auto id = [&](const char* name) {
+      const std::vector<Field> token = field[name].list();
+      if (token.size() != 2) field[name].refuse("a token and its id");
+      return static_cast<TokenId>(token[1].integer(pipeline.size() - 1));
+    };
+    pipeline.prefix = {id("cls")};
+    pipeline.suffix = {id("sep")};
+    return;
+  }
+  if (type != "TemplateProcessing") {
+    field["type"].refuse(
+        "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing or Sequence");
   }
   bool after = false;
   for (const Field& piece : field["single"].list()) {
@@ -137,31 +179,43 @@ inline void read_merges(const Field& field, const std::string& name, Pipeline& p
   }
 }
 
-/// GPT-2's bytes as characters, with nothing in front of the text.
-inline void check_byte_level(const Field& field) {
-  if (field["type"].string() != "ByteLevel") field["type"].refuse("ByteLevel");
-  field["add_prefix_space"].only(false);
-  field["use_regex"].only(true);
+inline void read_pre_tokenizer(const Field& field, Pipeline& pipeline) {
+  if (field.is_null()) return;
+  const std::string& type = field["type"].string();
+  if (type == "Sequence") {
+    const std::vector<Field> steps = field["pretokenizers"].list();
+    if (steps.size() != 1) field["pretokenizers"].refuse("one step, ByteLevel or Metaspace");
+    return read_pre_tokenizer(steps[0], pipeline);
+  }
+  if (type == "ByteLevel") {
+    pipeline.byte_level = true;
+    pipeline.space_in_front = field["add_prefix_space"].boolean_or(true);
+    pipeline.split_at_words = field["use_regex"].boolean_or(true);
+  } else if (type == "Metaspace") {
+    pipeline.metaspace = read_metaspace(field);
+  } else {
+    field["type"].refuse("ByteLevel or Metaspace");
+  }
 }
 
 }  // namespace detail
 
 inline AddedToken read_added_token(const Field& field) {
-  for (const char* flag : {"single_word", "lstrip", "rstrip"}) field[flag].only(false);
+  field["single_word"].only(false);
   AddedToken token;
+  token.lstrip = field["lstrip"].boolean_or(false);
+  token.rstrip = field["rstrip"].boolean_or(false);
   token.content = field["content"].string();
   token.special = field["special"].boolean_or(false);
   token.normalized = field["normalized"].boolean_or(!token.special);
   return token;
 }
 
-/// Throws FormatError naming the field that Plume cannot express.
+/// Throws FormatError naming the field that Plume cannot express. `truncation` and `padding` say how the tokenizer was
+/// last called, nothing about its tokens.
 inline Pipeline read_tokenizer_json(const std::string& name, std::string_view text) {
   const io::Json json = io::parse_json(name, text);
   const Field file(name, json);
-  file["truncation"].only(nullptr);
-  file["padding"].only(nullptr);
-
   Pipeline pipeline;
   const Field model = file["model"];
   model["type"].only("BPE");
@@ -176,10 +230,7 @@ inline Pipeline read_tokenizer_json(const std::string& name, std::string_view te
   detail::read_merges(model["merges"], name, pipeline);
 
   detail::read_normalizer(file["normalizer"], pipeline.normalizer);
-  if (!file["pre_tokenizer"].is_null()) {
-    detail::check_byte_level(file["pre_tokenizer"]);
-    pipeline.byte_level = true;
-  }
+  detail::read_pre_tokenizer(file["pre_tokenizer"], pipeline);
   detail::read_decoder(file["decoder"], pipeline.decoder);
   pipeline.prepare();
   for (const Field& token : file["added_tokens"].list()) {
