@@ -1,6 +1,6 @@
 // seeds: tests/golden/images/files/* tests/cases/images/files/* tests/cases/images/*.jpg
 // link: -ljpeg -lpng
-// runs: 20000
+// runs: 10000
 #define PLUME_WITH_JPEG
 #define PLUME_WITH_PNG
 #include "plume/image/transform.hpp"

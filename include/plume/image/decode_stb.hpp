@@ -33,7 +33,9 @@ void take_from_stb(const std::string& name, const Picture& size, const ImageLimi
   const bool loaded = load();
   if (loaded) return;
   if (stb_memory().refused) refuse_memory(name, size.width, size.height, limits);
-  fail<FormatError>(name, "a picture that can be decoded", stbi_failure_reason());
+  const char* reason = stbi_failure_reason();
+  fail<FormatError>(name, "a picture that can be decoded",
+                    reason == nullptr || *reason == 0 ? "broken codes" : reason);
 }
 
 inline Picture read_with_stb(const std::string& name, Bytes file, Picture out,
