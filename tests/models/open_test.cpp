@@ -198,8 +198,9 @@ TEST_CASE("open_flamingo: a plain language model grows, and a checkpoint holds i
     // In half the memory, the table that grew keeps its numbers.
     (void)nn::hold_frozen_in_bf16(*model);
     const io::StateDict held = checkpoint_of<float>(*model);
-    for (const auto& [key, tensor] : io::read_weights(opened.folder.file("checkpoint.pt"))) {
-      INFO(std::string(key));
+    for (const auto& [id, tensor] : io::read_weights(opened.folder.file("checkpoint.pt"))) {
+      const std::string& key = id;  // clang 14 captures no structured binding
+      INFO(key);
       CHECK(held.at(key).contiguous_bytes() == tensor.contiguous_bytes());
     }
   }

@@ -109,7 +109,7 @@ TEST_CASE("tokenizers: special tokens as lists, objects and under their ids") {
 }
 
 TEST_CASE("tokenizers: what cannot be expressed is refused by its name") {
-  for (const auto& [patch, name] :
+  for (const auto& one :
        {std::pair{R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [
                       {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated"},
                       {"type": "ByteLevel"}]}})",
@@ -124,9 +124,9 @@ TEST_CASE("tokenizers: what cannot be expressed is refused by its name") {
         {R"({"model": {"type": "Unigram"}})", "model.type"},
         {R"({"model": {"dropout": 0.1}})", "model.dropout"},
         {R"({"post_processor": {"type": "Other"}})", "post_processor.type"}}) {
-    INFO(patch);
-    CHECK_THROWS_WITH_AS(variant("neox-called", io::parse_json("patch", patch)),
-                         doctest::Contains(name), FormatError);
+    INFO(one.first);
+    CHECK_THROWS_WITH_AS(variant("neox-called", io::parse_json("patch", one.first)),
+                         doctest::Contains(one.second), FormatError);
   }
 }
 
