@@ -81,7 +81,11 @@ class NodeBase : public Counted {
   NodeList inputs;
   void (*invoke)(void*, NodeBase&) = nullptr;
 
-  void run() { invoke(closure_data, *this); }
+  void run() {
+    const char* const before = std::exchange(autograd_state.running, op);
+    invoke(closure_data, *this);
+    autograd_state.running = before;
+  }
 
  private:
   void (*destroy)(void*) noexcept = nullptr;

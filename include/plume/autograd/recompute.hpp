@@ -58,35 +58,36 @@ auto recompute(F f, const Var<In>&... in) {
   if (!detail::wants_graph(nodes)) return Result(std::move(value));
   auto node = Result::make_node("recompute", value.shape());
   node->inputs = std::move(nodes);
-  node->set_closure([f = std::move(f), random, computed = precision(),
-                     evaluating = EvaluationMode::active(), saved = std::tuple(in.detach()...),
-                     needed = std::array<bool, sizeof...(In)>{in.requires_grad()...}](
-                        detail::NodeBase& self) mutable {
-    const std::uint64_t boundary = detail::next_node_id();
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      const std::tuple<Var<In>...> leaves(Var<In>(std::get<I>(saved).value(), needed[I])...);
-      Result y;
-      {
-        Generator again = random;
-        const RandomScope replay(again);
-        const EvaluationMode mode(evaluating);
-        const EnableGrad scope;
-        const PrecisionScope as_before(computed);
-        y = f(std::get<I>(leaves)...);
-      }
-      if (!y.requires_grad()) return;
-      y.node()->accumulate(static_cast<detail::GradNode<T>&>(self).grad, 1);
-      detail::NodeList roots;
-      roots.push_back(y.node());
-      y = {};
-      detail::run_backward(std::move(roots), false, boundary);
-      const auto pass_on = [](const auto& leaf, auto sink) {
-        if (sink && leaf.grad().defined()) sink += leaf.grad();
-      };
-      (pass_on(std::get<I>(leaves), GradSink<In>(self.inputs[I].get())), ...);
-    }
-    (std::index_sequence_for<In...>{});
-  });
+  node->set_closure(
+      [f = std::move(f), random, computed = precision(), evaluating = EvaluationMode::active(),
+       saved = std::tuple(Saved(in.value())...),
+       needed =
+           std::array<bool, sizeof...(In)>{in.requires_grad()...}](detail::NodeBase& self) mutable {
+        const std::uint64_t boundary = detail::next_node_id();
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+          const std::tuple<Var<In>...> leaves(Var<In>(*std::get<I>(saved), needed[I])...);
+          Result y;
+          {
+            Generator again = random;
+            const RandomScope replay(again);
+            const EvaluationMode mode(evaluating);
+            const EnableGrad scope;
+            const PrecisionScope as_before(computed);
+            y = f(std::get<I>(leaves)...);
+          }
+          if (!y.requires_grad()) return;
+          y.node()->accumulate(static_cast<detail::GradNode<T>&>(self).grad, 1);
+          detail::NodeList roots;
+          roots.push_back(y.node());
+          y = {};
+          detail::run_backward(std::move(roots), false, boundary);
+          const auto pass_on = [](const auto& leaf, auto sink) {
+            if (sink && leaf.grad().defined()) sink += leaf.grad();
+          };
+          (pass_on(std::get<I>(leaves), GradSink<In>(self.inputs[I].get())), ...);
+        }
+        (std::index_sequence_for<In...>{});
+      });
   return Result(std::move(value), std::move(node));
 }
 

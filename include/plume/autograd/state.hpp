@@ -20,6 +20,7 @@ struct AutogradState {
   bool anomaly = false;
   bool evaluating = false;
   const ModuleScope* module = nullptr;
+  const char* running = nullptr;  ///< the op whose closure runs in backward
   Probe* probe = nullptr;
   LeafWatch* leaves = nullptr;
 };

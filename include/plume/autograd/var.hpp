@@ -7,16 +7,18 @@
 //   template <Floating T>
 //   Var<T> tanh(const Var<T>& x) {
 //     Tensor<T> y = tanh(x.value());
-//     return record("tanh", y, inputs(x), [y](const Tensor<T>& dy, GradSink<T> dx) {
-//       if (dx) dx += tanh_backward(dy, y);
+//     return record("tanh", y, inputs(x), [y = Saved(y)](const Tensor<T>& dy, GradSink<T> dx) {
+//       if (dx) dx += tanh_backward(dy, *y);
 //     });
 //   }
 //
+// What a closure keeps is a Saved: backward throws where it was changed in place since.
 // If no input needs a gradient, or under NoGrad, nothing is recorded and the closure is dropped at once.
 
 #include <tuple>
 
 #include "plume/autograd/node.hpp"
+#include "plume/autograd/saved.hpp"
 
 namespace plume {
 
@@ -69,7 +71,10 @@ class Var {
 
   [[nodiscard]] const Tensor<T>& value() const noexcept { return value_; }
   /// For optimizers: the numbers may change, the shape may not.
-  [[nodiscard]] Tensor<T>& mutable_value() noexcept { return value_; }
+  [[nodiscard]] Tensor<T>& mutable_value() noexcept {
+    value_.changed();
+    return value_;
+  }
   [[nodiscard]] const Shape& shape() const noexcept { return value_.shape(); }
   [[nodiscard]] int rank() const noexcept { return value_.rank(); }
   [[nodiscard]] index_t size(index_t axis) const { return value_.size(axis); }
@@ -189,12 +194,6 @@ Var<T> record(const char* op, Tensor<T> value, std::span<const Var<T>> in, Closu
       std::span<const GradSink<T>>(sinks));
   });
   return Var<T>(std::move(value), std::move(node));
-}
-
-/// `x` if `needed`, else nothing: what a closure captures when a gradient may not be wanted.
-template <Scalar T>
-Tensor<T> saved_if(bool needed, const Tensor<T>& x) {
-  return needed ? x : Tensor<T>{};
 }
 
 }  // namespace plume

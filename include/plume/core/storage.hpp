@@ -1,7 +1,9 @@
 #pragma once
 // Storage: a run of bytes on one device, freed when its last tensor goes.
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "plume/core/device.hpp"
@@ -39,12 +41,20 @@ class Storage final : public Counted {
   [[nodiscard]] void* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] Device device() const noexcept { return device_; }
+  /// How often its numbers were changed in place; Tensor counts. Not counted: what is written through data().
+  [[nodiscard]] std::uint32_t version() const noexcept {
+    return version_.load(std::memory_order_relaxed);
+  }
+  void changed() noexcept {  // threads that change one storage at a time count at least once
+    version_.store(version() + 1, std::memory_order_relaxed);
+  }
 
  private:
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
   Device device_;
   MemoryTag tag_ = MemoryTag::other;
+  std::atomic<std::uint32_t> version_{0};
   std::shared_ptr<void> owner_;
   bool borrowed_ = false;
 };

@@ -2,7 +2,8 @@
 // Tensor<T>: a strided view of reference-counted storage on a device. It knows nothing of gradients.
 //
 // Copying a Tensor copies the view, not the numbers: both see the same storage. `clone()` copies numbers.
-// A const Tensor gives out const pointers. Element access, printing and filling from literals are for the
+// A const Tensor gives out const pointers. Storage counts the changes that are made in place by fill, copy_from, add and
+// elements, so that backward can tell when a value it needs is another one; who writes through data() calls changed(). Element access, printing and filling from literals are for the
 // CPU; everything else works on every device that has a backend.
 
 #include <algorithm>
@@ -82,6 +83,14 @@ class Tensor {
   [[nodiscard]] bool shares_storage(const Tensor& other) const noexcept {
     return defined() && storage_ == other.storage_;
   }
+  /// How often the storage was changed in place.
+  [[nodiscard]] std::uint32_t version() const noexcept {
+    return storage_ ? storage_->version() : 0;
+  }
+  /// Says that the storage was changed in place.
+  void changed() noexcept {
+    if (storage_) storage_->changed();
+  }
   [[nodiscard]] bool is_contiguous() const noexcept {
     index_t step = 1;
     for (int axis = rank() - 1; axis >= 0; --axis) {
@@ -94,6 +103,7 @@ class Tensor {
   /// The element at the given indices (CPU). Throws ShapeError for a wrong count or range.
   template <class... I>
   T& operator()(I... indices) {
+    changed();
     return data_[offset_of({static_cast<index_t>(indices)...})];
   }
   template <class... I>
@@ -232,6 +242,7 @@ class Tensor {
 
   /// Every element becomes `value`.
   [[gnu::noinline]] Tensor& fill(T value) {
+    changed();
     if (!device().is_cpu()) {
       // Device kernels write to contiguous memory; a strided view takes a detour through a copy.
       if (!is_contiguous()) return copy_from(Tensor(shape_, device()).fill(value));
@@ -252,6 +263,7 @@ class Tensor {
   [[gnu::noinline]] Tensor& copy_from(const Tensor& from) {
     if (!(from.shape_ == shape_)) fail<ShapeError>("copy_from", cat("shape ", shape_), from.shape_);
     require_same_device("copy_from", from);
+    changed();
     if (!device().is_cpu()) {
       strided_copy_cuda(from.data_, data_, sizeof(T), rank(), shape_.begin(), from.strides_.begin(),
                         strides_.begin());
@@ -265,6 +277,7 @@ class Tensor {
                                 accumulate_t<T> alpha = 1) requires Floating<T> {
     if (!(from.shape_ == shape_)) fail<ShapeError>("add", cat("shape ", shape_), from.shape_);
     require_same_device("add", from);
+    changed();
     if (!device().is_cpu()) {
       if (!is_contiguous()) return copy_from(clone().add(from, alpha));
       axpy_cuda<T>(from.contiguous().data(), data_, numel(), static_cast<double>(alpha));

@@ -325,8 +325,10 @@ Var<T> attention(const Var<T>& q, const Var<T>& k, const Var<T>& v,
   const bool records = scores || v.requires_grad();
   return record("attention", y, inputs(q, k, v),
                 [operands, q = operands.keep_if(records, qs), k = operands.keep_if(records, ks),
-                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), lse,
-                 options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
+                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), lse, options,
+                 mask = Saved(options.key_mask)](const Tensor<T>& dy, GradSink<T> dq,
+                                                 GradSink<T> dk, GradSink<T> dv) {
+                  (void)*mask;
                   auto g =
                       attention_backward(operands.round(dy), q.value(), k.value(), v.value(),
                                          y.value(), lse, options, bool(dq), bool(dk), bool(dv));

@@ -201,9 +201,9 @@ Var<accumulate_t<T>> cross_entropy(const Var<T>& logits, const Tensor<I>& target
   CrossEntropySaved<T> saved;
   Tensor<accumulate_t<T>> loss = cross_entropy(logits.value(), targets, options, &saved);
   return record("cross_entropy", std::move(loss), inputs(logits),
-                [x = logits.value(), targets, saved, options](const Tensor<accumulate_t<T>>& dy,
-                                                              GradSink<T> dx) {
-                  if (dx) dx += cross_entropy_backward(dy, x, targets, saved, options);
+                [x = Saved(logits.value()), targets = Saved(targets), saved, options](
+                    const Tensor<accumulate_t<T>>& dy, GradSink<T> dx) {
+                  if (dx) dx += cross_entropy_backward(dy, *x, *targets, saved, options);
                 });
 }
 

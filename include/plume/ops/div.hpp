@@ -32,10 +32,10 @@ template <Floating T>
 Var<T> div(const Var<T>& a, const Var<T>& b) {
   Tensor<T> y = div(a.value(), b.value());
   return record("div", y, inputs(a, b),
-                [y = saved_if(b.requires_grad(), y), z = b.value()](
+                [y = saved_if(b.requires_grad(), y), z = Saved(b.value())](
                     const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
-                  Tensor<T> quotient = div(dy, z);
-                  if (db) db += scale(sum_to(mul(quotient, y), db.shape()), -1);
+                  Tensor<T> quotient = div(dy, *z);
+                  if (db) db += scale(sum_to(mul(quotient, *y), db.shape()), -1);
                   if (da) da += sum_to(std::move(quotient), da.shape());
                 });
 }

@@ -171,7 +171,7 @@ namespace detail {
 /// The rows of a gradient that ids name, as GradSink::part wants it.
 template <Floating T, Index I>
 struct RowsOf {
-  Tensor<I> ids;
+  Saved<I> ids;
   struct Rows {
     Tensor<T>& table;
     const Tensor<I>& ids;
@@ -179,7 +179,7 @@ struct RowsOf {
       embedding_scatter_add(table, dy, ids, alpha);
     }
   };
-  Rows operator()(Tensor<T>& table) const { return {table, ids}; }
+  Rows operator()(Tensor<T>& table) const { return {table, *ids}; }
 };
 
 }  // namespace detail
@@ -188,7 +188,7 @@ struct RowsOf {
 template <Floating T, Index I>
 Var<T> embedding(const Var<T>& table, const Tensor<I>& ids) {
   return record("embedding", embedding(table.value(), ids), inputs(table),
-                [rows = detail::RowsOf<T, I>{ids}](const Tensor<T>& dy, GradSink<T> dtable) {
+                [rows = detail::RowsOf<T, I>{Saved(ids)}](const Tensor<T>& dy, GradSink<T> dtable) {
                   if (dtable) dtable.part(rows) += dy;
                 });
 }

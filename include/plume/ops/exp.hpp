@@ -36,8 +36,8 @@ Tensor<T> exp_backward(const Tensor<T>& dy, const Tensor<T>& y) {
 template <Floating T>
 Var<T> exp(const Var<T>& x) {
   Tensor<T> y = exp(x.value());
-  return record("exp", y, inputs(x), [y](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += exp_backward(dy, y);
+  return record("exp", y, inputs(x), [y = Saved(y)](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += exp_backward(dy, *y);
   });
 }
 

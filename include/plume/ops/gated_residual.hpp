@@ -88,11 +88,11 @@ Tensor<T> gated_residual_gate_backward(const Tensor<T>& dy, const Tensor<T>& f,
 template <Floating T>
 Var<T> gated_residual(const Var<T>& x, const Var<T>& f, const Var<T>& g) {
   return record("gated_residual", gated_residual(x.value(), f.value(), g.value()), inputs(x, f, g),
-                [f = saved_if(g.requires_grad(), f.value()), g = g.value()](
+                [f = saved_if(g.requires_grad(), f.value()), g = Saved(g.value())](
                     const Tensor<T>& dy, GradSink<T> dx, GradSink<T> df, GradSink<T> dg) {
                   if (dx) dx += dy;
-                  if (df) df += gated_residual_branch_backward(dy, g);
-                  if (dg) dg += gated_residual_gate_backward(dy, f, g);
+                  if (df) df += gated_residual_branch_backward(dy, *g);
+                  if (dg) dg += gated_residual_gate_backward(dy, *f, *g);
                 });
 }
 

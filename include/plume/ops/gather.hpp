@@ -122,8 +122,8 @@ Tensor<T> gather_backward(const Tensor<T>& dy, const Shape& shape, index_t axis,
 template <Floating T, Index I>
 Var<T> gather(const Var<T>& x, index_t axis, const Tensor<I>& index) {
   return record("gather", gather(x.value(), axis, index), inputs(x),
-                [axis, index](const Tensor<T>& dy, GradSink<T> dx) {
-                  if (dx) dx += gather_backward(dy, dx.shape(), axis, index);
+                [axis, index = Saved(index)](const Tensor<T>& dy, GradSink<T> dx) {
+                  if (dx) dx += gather_backward(dy, dx.shape(), axis, *index);
                 });
 }
 

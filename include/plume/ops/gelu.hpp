@@ -47,8 +47,8 @@ Tensor<T> gelu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
 template <Floating T>
 Var<T> gelu(const Var<T>& x) {
   Tensor<T> y = gelu(x.value());
-  return record("gelu", y, inputs(x), [x = x.value()](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += gelu_backward(dy, x);
+  return record("gelu", y, inputs(x), [x = Saved(x.value())](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += gelu_backward(dy, *x);
   });
 }
 

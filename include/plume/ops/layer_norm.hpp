@@ -219,13 +219,13 @@ Var<T> layer_norm(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}, double
   const bool needs_x = x.requires_grad() || w.requires_grad();
   if (!needs_x) saved = {};
   return record("layer_norm", std::move(y), inputs(x, w, b),
-                [x = saved_if(needs_x, x.value()), w = w.value(), saved](
+                [x = saved_if(needs_x, x.value()), w = Saved(w.value()), saved](
                     const Tensor<T>& dy, GradSink<T> dx, GradSink<T> dw, GradSink<T> db) {
                   if (!x.defined()) {
                     if (db) db += sum_to(dy, db.shape());
                     return;
                   }
-                  auto g = layer_norm_backward(dy, x, w, saved, bool(dx), bool(dw), bool(db));
+                  auto g = layer_norm_backward(dy, *x, *w, saved, bool(dx), bool(dw), bool(db));
                   if (dx) dx += std::move(g.dx);
                   if (dw) dw += std::move(g.dw);
                   if (db) db += std::move(g.db);

@@ -103,7 +103,7 @@ Var<T> linear(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}) {
                  w = saved_if(x.requires_grad(), w.value())](const Tensor<T>& dy, GradSink<T> dx,
                                                              GradSink<T> dw, GradSink<T> db) {
                   const Tensor<T> g = operands.round(dy);
-                  if (dx) dx += linear_backward_x(g, operands.round(w));
+                  if (dx) dx += linear_backward_x(g, operands.round(*w));
                   if (dw) dw += linear_backward_w(g, x.value());
                   if (db) db += linear_backward_b(dy);
                 });

@@ -36,8 +36,8 @@ Tensor<T> log_backward(const Tensor<T>& dy, const Tensor<T>& x) {
 template <Floating T>
 Var<T> log(const Var<T>& x) {
   Tensor<T> y = log(x.value());
-  return record("log", y, inputs(x), [x = x.value()](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += log_backward(dy, x);
+  return record("log", y, inputs(x), [x = Saved(x.value())](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += log_backward(dy, *x);
   });
 }
 

@@ -88,9 +88,10 @@ Tensor<T> log_softmax_backward(const Tensor<T>& dy, const Tensor<T>& y, index_t 
 template <Floating T>
 Var<T> log_softmax(const Var<T>& x, index_t axis = -1) {
   Tensor<T> y = log_softmax(x.value(), axis);
-  return record("log_softmax", y, inputs(x), [y, axis](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += log_softmax_backward(dy, y, axis);
-  });
+  return record("log_softmax", y, inputs(x),
+                [y = Saved(y), axis](const Tensor<T>& dy, GradSink<T> dx) {
+                  if (dx) dx += log_softmax_backward(dy, *y, axis);
+                });
 }
 
 }  // namespace plume

@@ -80,9 +80,10 @@ Tensor<T> max_backward(const Tensor<T>& dy, const Tensor<T>& x, const Tensor<T>&
 template <Floating T>
 Var<T> max(const Var<T>& x, const Dims& axes = {}, bool keep_dims = false) {
   Tensor<T> y = max(x.value(), axes, keep_dims);
-  return record("max", y, inputs(x), [x = x.value(), y, axes](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += max_backward(dy, x, y, axes);
-  });
+  return record("max", y, inputs(x),
+                [x = Saved(x.value()), y = Saved(y), axes](const Tensor<T>& dy, GradSink<T> dx) {
+                  if (dx) dx += max_backward(dy, *x, *y, axes);
+                });
 }
 
 }  // namespace plume

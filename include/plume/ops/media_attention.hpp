@@ -322,11 +322,11 @@ Var<T> media_attention(const Var<T>& q, const Var<T>& k, const Var<T>& v, const 
   const bool records = scores || v.requires_grad();
   return record("media_attention", y, inputs(q, k, v),
                 [operands, q = operands.keep_if(records, qs), k = operands.keep_if(records, ks),
-                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y), image,
-                 saved = std::move(saved),
+                 v = operands.keep_if(scores, vs), y = operands.keep_if(scores, y),
+                 image = Saved(image), saved = std::move(saved),
                  options](const Tensor<T>& dy, GradSink<T> dq, GradSink<T> dk, GradSink<T> dv) {
                   auto g = media_attention_backward(operands.round(dy), q.value(), k.value(),
-                                                    v.value(), y.value(), image, saved, options,
+                                                    v.value(), y.value(), *image, saved, options,
                                                     bool(dq), bool(dk), bool(dv));
                   if (dq) dq += std::move(g.dq);
                   if (dk) dk += std::move(g.dk);

@@ -32,8 +32,8 @@ Var<T> mul(const Var<T>& a, const Var<T>& b) {
       "mul", mul(a.value(), b.value()), inputs(a, b),
       [x = saved_if(b.requires_grad(), a.value()), z = saved_if(a.requires_grad(), b.value())](
           const Tensor<T>& dy, GradSink<T> da, GradSink<T> db) {
-        if (da) da += sum_to(mul(dy, z), da.shape());
-        if (db) db += sum_to(mul(dy, x), db.shape());
+        if (da) da += sum_to(mul(dy, *z), da.shape());
+        if (db) db += sum_to(mul(dy, *x), db.shape());
       });
 }
 

@@ -153,7 +153,7 @@ Var<T> patch_embedding(const Var<T>& x, const Var<T>& w, const Var<T>& b = {}) {
                  w = saved_if(x.requires_grad(), w.value())](const Tensor<T>& dy, GradSink<T> dx,
                                                              GradSink<T> dw, GradSink<T> db) {
                   const Tensor<T> g = operands.round(dy);
-                  if (dx) dx += patch_embedding_backward_x(g, operands.round(w), dx.shape());
+                  if (dx) dx += patch_embedding_backward_x(g, operands.round(*w), dx.shape());
                   if (dw) dw += patch_embedding_backward_w(g, x.value(), dw.shape());
                   if (db) db += linear_backward_b(dy);
                 });

@@ -13,7 +13,7 @@
 #include <type_traits>
 
 #include "plume/autograd/precision.hpp"
-#include "plume/core/tensor.hpp"
+#include "plume/autograd/saved.hpp"
 
 namespace plume::detail {
 
@@ -26,13 +26,14 @@ class KeptOperand {
     if (rounded) {
       narrow_ = x.template cast<bfloat16>();
     } else {
-      wide_ = x;
+      wide_ = Saved<T>(x);
     }
   }
-  [[nodiscard]] Tensor<T> value() const { return narrow_.defined() ? narrow_.cast<T>() : wide_; }
+  /// Throws AutogradError where it was changed in place since.
+  [[nodiscard]] Tensor<T> value() const { return narrow_.defined() ? narrow_.cast<T>() : *wide_; }
 
  private:
-  Tensor<T> wide_;
+  Saved<T> wide_;
   Tensor<bfloat16> narrow_;
 };
 

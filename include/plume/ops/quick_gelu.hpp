@@ -46,9 +46,10 @@ Tensor<T> quick_gelu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
 template <Floating T>
 Var<T> quick_gelu(const Var<T>& x) {
   Tensor<T> y = quick_gelu(x.value());
-  return record("quick_gelu", y, inputs(x), [x = x.value()](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += quick_gelu_backward(dy, x);
-  });
+  return record("quick_gelu", y, inputs(x),
+                [x = Saved(x.value())](const Tensor<T>& dy, GradSink<T> dx) {
+                  if (dx) dx += quick_gelu_backward(dy, *x);
+                });
 }
 
 }  // namespace plume

@@ -36,8 +36,8 @@ Tensor<T> relu_backward(const Tensor<T>& dy, const Tensor<T>& y) {
 template <Floating T>
 Var<T> relu(const Var<T>& x) {
   Tensor<T> y = relu(x.value());
-  return record("relu", y, inputs(x), [y](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += relu_backward(dy, y);
+  return record("relu", y, inputs(x), [y = Saved(y)](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += relu_backward(dy, *y);
   });
 }
 

@@ -156,13 +156,13 @@ template <Floating T>
 Var<T> rms_norm(const Var<T>& x, const Var<T>& w, double eps = 1e-6) {
   Tensor<accumulate_t<T>> rstd;
   Tensor<T> y = rms_norm(x.value(), w.value(), eps, &rstd);
-  return record(
-      "rms_norm", std::move(y), inputs(x, w),
-      [x = x.value(), w = w.value(), rstd](const Tensor<T>& dy, GradSink<T> dx, GradSink<T> dw) {
-        auto g = rms_norm_backward(dy, x, w, rstd, bool(dx), bool(dw));
-        if (dx) dx += std::move(g.dx);
-        if (dw) dw += std::move(g.dw);
-      });
+  return record("rms_norm", std::move(y), inputs(x, w),
+                [x = Saved(x.value()), w = Saved(w.value()), rstd](const Tensor<T>& dy,
+                                                                   GradSink<T> dx, GradSink<T> dw) {
+                  auto g = rms_norm_backward(dy, *x, *w, rstd, bool(dx), bool(dw));
+                  if (dx) dx += std::move(g.dx);
+                  if (dw) dw += std::move(g.dw);
+                });
 }
 
 }  // namespace plume

@@ -38,8 +38,8 @@ Tensor<T> sigmoid_backward(const Tensor<T>& dy, const Tensor<T>& y) {
 template <Floating T>
 Var<T> sigmoid(const Var<T>& x) {
   Tensor<T> y = sigmoid(x.value());
-  return record("sigmoid", y, inputs(x), [y](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += sigmoid_backward(dy, y);
+  return record("sigmoid", y, inputs(x), [y = Saved(y)](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += sigmoid_backward(dy, *y);
   });
 }
 

@@ -41,8 +41,8 @@ Tensor<T> silu_backward(const Tensor<T>& dy, const Tensor<T>& x) {
 template <Floating T>
 Var<T> silu(const Var<T>& x) {
   Tensor<T> y = silu(x.value());
-  return record("silu", y, inputs(x), [x = x.value()](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += silu_backward(dy, x);
+  return record("silu", y, inputs(x), [x = Saved(x.value())](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += silu_backward(dy, *x);
   });
 }
 

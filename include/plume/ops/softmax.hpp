@@ -110,8 +110,8 @@ Tensor<T> softmax_backward(const Tensor<T>& dy, const Tensor<T>& y, index_t axis
 template <Floating T>
 Var<T> softmax(const Var<T>& x, index_t axis = -1) {
   Tensor<T> y = softmax(x.value(), axis);
-  return record("softmax", y, inputs(x), [y, axis](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += softmax_backward(dy, y, axis);
+  return record("softmax", y, inputs(x), [y = Saved(y), axis](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += softmax_backward(dy, *y, axis);
   });
 }
 

@@ -36,8 +36,8 @@ Tensor<T> tanh_backward(const Tensor<T>& dy, const Tensor<T>& y) {
 template <Floating T>
 Var<T> tanh(const Var<T>& x) {
   Tensor<T> y = tanh(x.value());
-  return record("tanh", y, inputs(x), [y](const Tensor<T>& dy, GradSink<T> dx) {
-    if (dx) dx += tanh_backward(dy, y);
+  return record("tanh", y, inputs(x), [y = Saved(y)](const Tensor<T>& dy, GradSink<T> dx) {
+    if (dx) dx += tanh_backward(dy, *y);
   });
 }
 

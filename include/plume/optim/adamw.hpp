@@ -176,6 +176,7 @@ class AdamW {
       if (!g.defined()) continue;
       const AdamWFactors factors = factors_of(slot.options, factor, ++slot.steps);
       Tensor<T> p = var.value();
+      p.changed();
       const index_t n = p.numel();
       if (p.device().is_cpu()) {
         adamw_update(p.data(), g.data(), slot.m.data(), slot.v.data(), n, factors);
