@@ -61,7 +61,8 @@ TEST_CASE(
     "decode: Pillow's pixels, bit for bit through libjpeg-turbo and libpng, JPEG within 3 through "
     "stb") {
   int files = 0;
-  for (const auto& [name, stored] : io::read_weights(folder + "expected.safetensors")) {
+  for (const auto& [key, stored] : io::read_weights(folder + "expected.safetensors")) {
+    const std::string name = key;
     INFO(name);
     const std::vector<std::byte> file = bytes_of(folder + "files/" + name);
     const Tensor<std::uint8_t> expected = stored.to<std::uint8_t>();
