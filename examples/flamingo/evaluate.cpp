@@ -4,6 +4,7 @@
 
 #include "commands.hpp"
 #include "evaluate/report.hpp"
+#include "option_checks.hpp"
 
 using namespace plume;
 
@@ -62,9 +63,6 @@ EvaluateOptions options_of(const Told& told) {
     if (!o.submission.empty()) all.erase("test-annotations");
     o.benchmarks.push_back({name, std::move(all)});
   }
-  constexpr index_t most_seeds = 10000;
-  if (told.seeds < 1 || told.seeds > most_seeds)
-    fail<ValueError>("evaluate", cat("--seeds of 1 to ", most_seeds), told.seeds);
   for (index_t i = 0; i < told.seeds; ++i)
     o.seeds.push_back(told.first_seed + static_cast<std::uint32_t>(i));
   return o;
@@ -122,13 +120,20 @@ void add_evaluate(CLI::App& app) {
                       "Where files lie instead: {\"coco\": {\"karpathy\": PATH, ...}, ...}");
   command->add_option("--path", told->paths, "The same for one file: BENCHMARK.FILE=PATH");
   command->add_option("--shots", o.shots, "Numbers of demonstrations")
+      ->transform(checks::integer(0, 1000))
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--seeds", told->seeds, "How many seeds")->capture_default_str();
-  command->add_option("--first-seed", told->first_seed, "The first of them")->capture_default_str();
+  command->add_option("--seeds", told->seeds, "How many seeds")
+      ->transform(checks::integer(1, 10000))
+      ->capture_default_str();
+  command->add_option("--first-seed", told->first_seed, "The first of them")
+      ->transform(checks::integer(0, 0xffff0000))
+      ->capture_default_str();
   command->add_option("--queries", o.queries, "Queries drawn from a test set; -1: all")
+      ->transform(checks::integer(-1))
       ->capture_default_str();
   command->add_option("--pool", o.pool, "Samples to draw random demonstrations from")
+      ->transform(checks::integer(1))
       ->capture_default_str();
   command->add_flag("--rices", o.rices,
                     "Demonstrations whose pictures are like the query's, in place of random ones");
@@ -136,22 +141,31 @@ void add_evaluate(CLI::App& app) {
                       "A folder for the features of --rices, BENCHMARK.safetensors");
   command->add_flag("--ensemble", o.ensemble,
                     "Classes: the mean over orders of the demonstrations");
-  command->add_option("--batch", o.batch, "Queries at once")->capture_default_str();
-  command->add_option("--beams", o.beams, "Beams (default: 3)");
-  command->add_option("--max-new-tokens", o.max_new_tokens,
-                      "Default: captions 20, TextVQA 10, other questions 5");
-  command->add_option("--min-new-tokens", o.min_new_tokens, "Default: 0");
-  command->add_option("--length-penalty", o.length_penalty, "Default: 0");
+  command->add_option("--batch", o.batch, "Queries at once")
+      ->transform(checks::integer(1))
+      ->capture_default_str();
+  command->add_option("--beams", o.beams, "Beams (default: 3)")->transform(checks::integer(1));
+  command
+      ->add_option("--max-new-tokens", o.max_new_tokens,
+                   "Default: captions 20, TextVQA 10, other questions 5")
+      ->transform(checks::integer(1));
+  command->add_option("--min-new-tokens", o.min_new_tokens, "Default: 0")
+      ->transform(checks::integer(0));
+  command->add_option("--length-penalty", o.length_penalty, "Default: 0")
+      ->transform(checks::finite());
   command->add_flag("--skip-broken", o.skip_broken,
                     "Leave out samples whose pictures cannot be read (default: stop, naming them)");
   command->add_flag("--bf16", o.bf16, "Hold the frozen matrices in bfloat16");
   command->add_flag("--reference-bugs", o.reference_bugs,
                     "Classes at 0 shots: show the demonstrations' pictures, as the reference does");
-  command->add_option("--rank", o.rank, "Answer every N-th batch alone, from this one on");
-  command->add_option("--world", o.world, "N; `flamingo score` merges what the ranks answered");
+  command->add_option("--rank", o.rank, "Answer every N-th batch alone, from this one on")
+      ->transform(checks::integer(0));
+  command->add_option("--world", o.world, "N; `flamingo score` merges what the ranks answered")
+      ->transform(checks::integer(1));
   command->add_option("--submission", o.submission,
                       "VQAv2, VizWiz: answer a test set and write the file to hand in");
   command->add_option("--shown", o.shown, "Pictures of each kind in predictions.html")
+      ->transform(checks::integer(0))
       ->capture_default_str();
   command->add_option("--out", o.out, "Folder of answers and scores")->capture_default_str();
   command->add_flag("--fresh", o.fresh, "Forget the answers that are there already");

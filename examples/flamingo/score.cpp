@@ -5,6 +5,7 @@
 #include "commands.hpp"
 #include "evaluate/answers.hpp"
 #include "evaluate/report.hpp"
+#include "option_checks.hpp"
 
 namespace flamingo {
 
@@ -17,6 +18,9 @@ struct ScoreOptions {
 
 void score(const ScoreOptions& given) {
   namespace fs = std::filesystem;
+  if (!given.out.empty())
+    if (const std::string why = checks::unwritable(given.out, true); !why.empty())
+      plume::fail<plume::ValueError>("score", "a folder --out that can be written", why);
   std::vector<plume::eval::Answer> answers = answers_at(given.path);
   if (answers.empty()) plume::fail<plume::FormatError>(given.path, "at least one answer", "none");
   std::string out = given.out;
@@ -37,6 +41,7 @@ void add_score(CLI::App& app) {
       ->required();
   command->add_option("--out", given->out, "Folder of the scores (default: that of the answers)");
   command->add_option("--shown", given->shown, "Pictures of each kind in predictions.html")
+      ->transform(checks::integer(0))
       ->capture_default_str();
   command->callback([given] { score(*given); });
 }
