@@ -1,5 +1,5 @@
 // seeds: tests/golden/tokenizers/*/tokenizer.json tests/golden/tokenizers/*/tokenizer.model
-// seeds: tests/cases/tokenizers/*/tokenizer.json
+// seeds: tests/cases/tokenizers/neox-called/tokenizer.json tests/cases/tokenizers/small/tokenizer.json
 // seeds: tests/golden/tokenizers/opt/vocab.json+tests/golden/tokenizers/opt/merges.txt
 // runs: 8000
 #include "plume/text/tokenizer.hpp"

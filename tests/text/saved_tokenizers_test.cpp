@@ -66,6 +66,11 @@ TEST_CASE("tokenizers: LLaMA's as transformers 5 saves it") {
   CHECK(flamingo.pad() == 1439);
 }
 
+TEST_CASE("tokenizers: a small one of every part") {
+  const Tokenizer tokenizer = Tokenizer::load(cases + "small", {.flamingo_tokens = false});
+  CHECK(tokenizer.encode("a <s>  b") == Ids{1, 2, 4, 3, 4});
+}
+
 TEST_CASE("tokenizers: how one was last called does not matter") {
   const Tokenizer tokenizer = Tokenizer::load(cases + "neox-called");
   CHECK(tokenizer.encode(std::string(200, 'a')).size() > 16);
