@@ -106,7 +106,7 @@ void caption(const CaptionOptions& given) {
     std::vector<std::string> files = seen;
     const auto from = given.images.begin() + static_cast<std::ptrdiff_t>(first);
     files.insert(files.end(), from, from + static_cast<std::ptrdiff_t>(pictures));
-    const Tensor<float> images = load_pictures<float>(files, model->vision_encoder->sizes.image);
+    const Tensor<float> images = load_pictures<float>(files, model->vision_encoder->sizes);
     if (!given.json && given.images.size() > pictures) std::cout << *from << ": ";
     Stream stream(words);
     const generate::OnToken hear =

@@ -38,6 +38,10 @@ struct ModelOptions {
     command.add_option("--tokenizer", tokenizer, "Tokenizer folder (default: that of --lm)");
     command.add_option(checkpoint, files.checkpoint,
                        "The trainable part: checkpoint.pt (default: that of --model)");
+    command.add_option("--ignore-config-field", files.ignored,
+                       "Go on although a model's config has this field, which Plume would refuse; "
+                       "the model may then compute something else")
+        ->allow_extra_args(false);
     command.add_option("--every", every, "A gated block before every k-th layer")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -79,6 +83,7 @@ struct ModelOptions {
       const std::string file = model + name;
       if (!std::filesystem::exists(file)) continue;
       models::FlamingoFiles below = models::files_below(model);
+      below.ignored = files.ignored;
       if (training && !std::filesystem::exists(below.checkpoint)) below.checkpoint.clear();
       if (!files.checkpoint.empty()) below.checkpoint = files.checkpoint;
       const auto said = models::flamingo_sizes(file, plume::io::read_json(file));
@@ -93,6 +98,8 @@ struct ModelOptions {
   std::pair<plume::text::Tokenizer, std::unique_ptr<plume::models::Flamingo<T>>> open(
       const std::optional<Beginning>& training = {}) const {
     Parts from = parts(training);
+    if (!training)
+      plume::models::require_default_generation(from.files.language, from.files.ignored);
     auto built = plume::models::open_flamingo<T>(from.files, from.sizes, tell_adapted);
     return {std::move(from.words), std::move(built)};
   }

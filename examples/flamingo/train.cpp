@@ -83,6 +83,7 @@ io::Json configuration_of(const TrainOptions& given) {
   if (given.schedule != "constant") out["steps"] = given.steps;  // where its curve ends
   if (!given.torch_from.empty()) out["from-torch"] = given.torch_from;
   const ModelOptions& m = given.model;
+  if (!m.files.ignored.empty()) out["ignore-config-field"] = m.files.ignored;
   out.update({{"model", m.model},
               {"vision", m.files.vision},
               {"clip", m.clip},
@@ -168,7 +169,7 @@ void show_samples(const TrainOptions& given, const text::Tokenizer& words,
   const models::TextInput prompt =
       generate::prompt_of(words, text::MarkedText().markup(given.prompt), 1);
   for (const std::string& picture : given.samples) {
-    const auto images = load_pictures<float>({picture}, model.vision_encoder->sizes.image);
+    const auto images = load_pictures<float>({picture}, model.vision_encoder->sizes);
     const auto result = generate::generate(model, images, prompt, options);
     const std::string text = words.decode(result.tokens.at(0), {.skip_special_tokens = true});
     std::cout << picture << ": " << text << std::endl;
@@ -211,7 +212,8 @@ void run(const TrainOptions& given) {
   options.pairs.batch = pairs_of_a_batch(given);
 
   data::LoaderOptions loading{.threads = given.threads,
-                              .image_size = model->vision_encoder->sizes.image};
+                              .image_size = model->vision_encoder->sizes.image,
+                              .normalization = model->vision_encoder->sizes.normalization};
   loading.flip = !given.no_flip;
   loading.limits.most_damage = given.most_damage;
   std::optional<data::Loader> pair_loader, document_loader;

@@ -39,7 +39,7 @@ void trace(const TraceOptions& options) {
     const text::Ids ids = words.encode(options.prompt);
     Tensor<std::int64_t> tokens(Shape{1, static_cast<index_t>(ids.size())});
     std::copy(ids.begin(), ids.end(), tokens.data());
-    const Tensor<T> images = load_pictures<T>(options.images, model.vision_encoder->sizes.image);
+    const Tensor<T> images = load_pictures<T>(options.images, model.vision_encoder->sizes);
     (void)no_grad([&] { return model(images, models::TextInput{tokens}, observe); });
     facts["prompt"] = options.prompt;
   }

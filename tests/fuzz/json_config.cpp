@@ -1,5 +1,5 @@
 // seed: {"a":[NaN,-Infinity,1e999,"\\ud800",{"b":1,"b":2}],"":01}
-// seeds: tests/golden/models/*/lm/config.json tests/golden/models/*/vision/open_clip_config.json
+// seeds: tests/golden/models/*/lm/config.json tests/golden/models/*/vision/open_clip_config.json tests/cases/configs/*.json
 // runs: 15000
 #include "plume/models/config.hpp"
 

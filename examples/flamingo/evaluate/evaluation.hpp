@@ -43,7 +43,7 @@ class Evaluation {
         all += static_cast<double>(given_.seeds.size()) * work(shots, queries(data));
     });
     EvaluationProgress progress(all);
-    eval::Asker asker(*model_, *tokenizer_, side());
+    eval::Asker asker(*model_, *tokenizer_, side(), model_->vision_encoder->sizes.normalization);
     for_each_benchmark([&](const eval::Benchmark& b, const auto& data) {
       Features features;
       if (given_.rices) features = features_of(b, data, progress);

@@ -73,6 +73,7 @@ inline plume::io::Json to_json(const EvaluateOptions& o) {
           {"tokenizer", m.tokenizer},
           {"checkpoint", m.files.checkpoint},
           {"every", m.every},
+          {"ignored_config_fields", m.files.ignored},
           {"benchmarks", std::move(benchmarks)},
           {"shots", o.shots},
           {"seeds", o.seeds},
@@ -95,7 +96,8 @@ inline EvaluateOptions evaluate_options(const std::string& file, const plume::io
   try {
     EvaluateOptions o;
     o.model.model = json.at("model");
-    o.model.files = {json.at("vision"), json.at("lm"), json.at("checkpoint")};
+    o.model.files = {json.at("vision"), json.at("lm"), json.at("checkpoint"),
+                     json.value("ignored_config_fields", plume::models::IgnoredFields{})};
     o.model.clip = json.at("clip");
     o.model.gelu = json.at("gelu");
     o.model.tokenizer = json.at("tokenizer");

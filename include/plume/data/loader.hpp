@@ -40,6 +40,7 @@ struct LoaderOptions {
   std::size_t ahead = 64;   ///< samples made before they are asked for
   /// Above 0, samples have `images` of this size, flipped left to right half of the time, and no `pictures`.
   index_t image_size = 0;
+  image::Normalization normalization{};  ///< of the vision encoder
   bool flip = true;
   LossLimits limits{};
   double stall_seconds =
@@ -51,11 +52,11 @@ struct LoaderOptions {
 
 /// The pictures of a sample as [M, 3, S, S].
 inline Tensor<float> transformed(const std::vector<SamplePicture>& pictures, index_t size,
-                                 bool flipped) {
+                                 bool flipped, const image::Normalization& normalization) {
   Tensor<float> out(Shape{static_cast<index_t>(pictures.size()), 3, size, size});
   float* to = out.data();
   for (const SamplePicture& picture : pictures) {
-    const Tensor<float> one = image::normalize(image::fit(picture.pixels, size));
+    const Tensor<float> one = image::normalize(image::fit(picture.pixels, size), normalization);
     for (index_t row = 0; row < 3 * size; ++row, to += size) {
       const float* from = one.data() + row * size;
       if (flipped) {
@@ -164,7 +165,8 @@ class Loader {
       out.sample = make_(std::move(item.record), static_cast<double>(bits >> 11) * 0x1p-53);
       if (options_.image_size > 0) {
         const bool flipped = options_.flip && (bits & 1) != 0;
-        out.sample.images = transformed(out.sample.pictures, options_.image_size, flipped);
+        out.sample.images =
+            transformed(out.sample.pictures, options_.image_size, flipped, options_.normalization);
         out.sample.pictures.clear();
       }
     } catch (const Drop& drop) {

@@ -74,10 +74,13 @@ class Asker {
   using Model = models::VisionLanguageModel<T, Parts...>;
 
   /// Pictures are `side` x `side`; of at most `kept` the latents are remembered.
-  Asker(const Model& model, const text::Tokenizer& tokenizer, index_t side, std::size_t kept = 4096)
+  Asker(const Model& model, const text::Tokenizer& tokenizer, index_t side,
+        const image::Normalization& normalization = {}, std::size_t kept = 4096)
       : model_(model),
         tokenizer_(tokenizer),
-        seen_(kept, [this, side](const PictureFile& file) { return latents_of(file, side); }) {}
+        seen_(kept, [this, side, normalization](const PictureFile& file) {
+          return latents_of(pixels_of(file, side, normalization));
+        }) {}
   Asker(const Asker&) = delete;
   Asker& operator=(const Asker&) = delete;
 
@@ -113,11 +116,12 @@ class Asker {
     return out;
   }
 
-  /// [L, W]
-  Tensor<T> latents_of(const PictureFile& file, index_t side) const {
+  /// Of pixels [3, S, S]: [L, W].
+  Tensor<T> latents_of(const Tensor<float>& picture) const {
     const NoGrad scope;
     const EvaluationMode mode;
-    const Var<T> pixels(pixels_of(file, side).template cast<T>().reshape({1, 3, side, side}));
+    const index_t side = picture.size(1);
+    const Var<T> pixels(picture.cast<T>().reshape({1, 3, side, side}));
     const Tensor<T> tokens = (*model_.vision_encoder)(pixels).tokens.value();
     const Var<T> features(tokens.reshape({1, 1, 1, tokens.size(1), tokens.size(2)}));
     const Tensor<T> latents = (*model_.perceiver)(features).value();

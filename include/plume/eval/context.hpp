@@ -74,11 +74,12 @@ Context fitting_context(const text::Tokenizer& tokenizer,
 }
 
 /// A picture as the vision encoder takes it, [3, side, side]. Throws FormatError, or std::system_error, naming the file.
-inline Tensor<float> pixels_of(const PictureFile& file, index_t side) {
+inline Tensor<float> pixels_of(const PictureFile& file, index_t side,
+                               const image::Normalization& normalization = {}) {
   const io::Source source = io::Source::file(file.path.string());
   image::Picture picture = image::decode(source.name, source.bytes);
   if (file.as_rgb) picture = image::to_rgb(picture);
-  return image::normalize(image::fit(picture, side));
+  return image::normalize(image::fit(picture, side), normalization);
 }
 
 /// Reads and decodes a picture. Throws as pixels_of does.

@@ -34,7 +34,8 @@ Tensor<float> picture_features(const models::ClipVision<T>& encoder,
     Tensor<T> pixels(Shape{n, 3, S, S});
     for (index_t i = 0; i < n; ++i) {
       Tensor<T> place = pixels.select(0, i);
-      place.copy_from(pixels_of(files[static_cast<std::size_t>(first + i)], S).template cast<T>());
+      const PictureFile& file = files[static_cast<std::size_t>(first + i)];
+      place.copy_from(pixels_of(file, S, encoder.sizes.normalization).template cast<T>());
     }
     const Tensor<T> pooled = encoder(Var<T>(pixels)).pooled.value();
     out.slice(0, first, first + n).copy_from(pooled.template cast<float>());

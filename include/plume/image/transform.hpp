@@ -2,19 +2,12 @@
 // The transform every picture goes through before the vision encoder, in training and evaluation, as open_clip
 // does it: shorter side to `size` (bicubic, in the mode of the file), centre crop, RGB, /255, normalise.
 
-#include <array>
-
 #include "plume/core/tensor.hpp"
 #include "plume/image/decode.hpp"
+#include "plume/image/normalization.hpp"
 #include "plume/image/resize.hpp"
 
 namespace plume::image {
-
-/// OpenAI's means and deviations per channel, on a scale of 0 to 1.
-struct Normalization {
-  std::array<float, 3> mean{0.48145466F, 0.4578275F, 0.40821073F};
-  std::array<float, 3> deviation{0.26862954F, 0.26130258F, 0.27577711F};
-};
 
 /// Any mode to RGB, without resizing: gray is repeated, alpha dropped (not composited), 16-bit gray clipped at 255,
 /// of inks the paper is shown that they leave free.

@@ -8,6 +8,7 @@
 // are for retrieval. OpenAI's weights need QuickGELU, LAION's GELU: a wrong choice gives plausible but
 // wrong features and cannot be seen from the weights, so it must be said.
 
+#include "plume/image/normalization.hpp"
 #include "plume/nn/layer_norm.hpp"
 #include "plume/nn/module_list.hpp"
 #include "plume/nn/multi_head_attention.hpp"
@@ -46,14 +47,17 @@ struct ClipVisionSizes {
   index_t embed = 768;  ///< E
   double mlp_ratio = 4;
   Activation activation = Activation::quick_gelu;
+  image::Normalization normalization{};  ///< of the pixels it was trained on
 
   [[nodiscard]] index_t grid() const noexcept { return image / patch; }
   [[nodiscard]] index_t heads() const noexcept { return width / head_width; }
-  static ClipVisionSizes vit_b_32(Activation a) { return {224, 32, 768, 12, 64, 512, 4, a}; }
-  static ClipVisionSizes vit_b_16(Activation a) { return {224, 16, 768, 12, 64, 512, 4, a}; }
-  static ClipVisionSizes vit_l_14(Activation a) { return {224, 14, 1024, 24, 64, 768, 4, a}; }
-  static ClipVisionSizes vit_l_14_336(Activation a) { return {336, 14, 1024, 24, 64, 768, 4, a}; }
-  static ClipVisionSizes vit_h_14(Activation a) { return {224, 14, 1280, 32, 80, 1024, 4, a}; }
+  static ClipVisionSizes vit_b_32(Activation a) { return {224, 32, 768, 12, 64, 512, 4, a, {}}; }
+  static ClipVisionSizes vit_b_16(Activation a) { return {224, 16, 768, 12, 64, 512, 4, a, {}}; }
+  static ClipVisionSizes vit_l_14(Activation a) { return {224, 14, 1024, 24, 64, 768, 4, a, {}}; }
+  static ClipVisionSizes vit_l_14_336(Activation a) {
+    return {336, 14, 1024, 24, 64, 768, 4, a, {}};
+  }
+  static ClipVisionSizes vit_h_14(Activation a) { return {224, 14, 1280, 32, 80, 1024, 4, a, {}}; }
 };
 
 template <Floating T>

@@ -21,6 +21,7 @@ struct GptNeoxSizes {
   double rotary_base = 10000;
   bool parallel_residual = false;
   double eps = 1e-5;
+  double rotary_stretch = 1;  ///< linear scaling: positions are divided by this
 };
 
 template <Floating T>
@@ -86,7 +87,7 @@ class GptNeox : public TextDecoder<T> {
     const auto turned =
         static_cast<index_t>(static_cast<double>(sizes.width / sizes.heads) * sizes.rotary_part);
     step.rotary = rotary_table(this->running_positions(input), turned, sizes.rotary_base,
-                               RotaryAngle::float32);
+                               RotaryAngle::float32, sizes.rotary_stretch);
     return step;
   }
   [[nodiscard]] Var<T> embed(const TextInput& input) const override {

@@ -17,6 +17,7 @@ struct LlamaSizes {
   index_t ffn = 11008;
   double rotary_base = 10000;
   double eps = 1e-6;
+  double rotary_stretch = 1;  ///< linear scaling: positions are divided by this
 };
 
 template <Floating T>
@@ -82,7 +83,7 @@ class Llama : public TextDecoder<T> {
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     DecoderStep<T> step = this->causal_step(input, cache);
     step.rotary = rotary_table(this->running_positions(input), sizes.width / sizes.heads,
-                               sizes.rotary_base, RotaryAngle::float32);
+                               sizes.rotary_base, RotaryAngle::float32, sizes.rotary_stretch);
     return step;
   }
   [[nodiscard]] Var<T> embed(const TextInput& input) const override {

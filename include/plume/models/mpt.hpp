@@ -3,6 +3,8 @@
 // MPT-1B normalises queries and keys over the whole width, before they are split into heads; MPT-7B does not,
 // and spells its names differently.
 
+#include <optional>
+
 #include "plume/models/text_decoder.hpp"
 #include "plume/nn/layer_norm.hpp"
 #include "plume/ops/gelu.hpp"
@@ -18,6 +20,7 @@ struct MptSizes {
   index_t multiple = 4;  ///< of the feed-forward
   double alibi_bias_max = 8;
   bool qk_norm = true;
+  std::optional<double> softmax_scale{};  ///< of q k^T; none: 1 / sqrt(width of a head)
 };
 
 /// Slopes [H] of ALiBi: 2^(-max (h + 1) / H'); where H is no power of two, H' is the next one and every second
@@ -98,6 +101,7 @@ class Mpt : public TextDecoder<T> {
   [[nodiscard]] std::string layer_path() const override { return "transformer.blocks"; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {
     DecoderStep<T> step = this->causal_step(input, cache);
+    step.attention.scale = sizes.softmax_scale;
     step.attention.alibi_slopes = alibi_slopes(sizes.heads, sizes.alibi_bias_max);
     return step;
   }

@@ -1,6 +1,8 @@
 #pragma once
 // open_flamingo: a Flamingo from its files: a vision encoder, a language model, the trainable part.
 
+#include <cmath>
+
 #include "plume/models/checkpoint.hpp"
 #include "plume/models/config.hpp"
 
@@ -12,6 +14,7 @@ struct FlamingoFiles {
   std::string language;  ///< a Hugging Face folder: config.json and weights
   std::string
       checkpoint;  ///< the trainable part (checkpoint.pt); empty: as initialised from `seed`
+  IgnoredFields ignored{};  ///< fields of the configs that are passed over whatever they say
 };
 
 /// What the files do not say. The defaults are those of the released models.
@@ -29,7 +32,7 @@ struct FlamingoSizes {
 
 /// A folder that holds all of a model: vision/, lm/, checkpoint.pt (and tokenizer/).
 inline FlamingoFiles files_below(const std::string& folder) {
-  return {folder + "/vision", folder + "/lm", folder + "/checkpoint.pt"};
+  return {folder + "/vision", folder + "/lm", folder + "/checkpoint.pt", {}};
 }
 
 /// Sizes as JSON gives them, under these names:
@@ -39,30 +42,36 @@ inline FlamingoFiles files_below(const std::string& folder) {
 ///    "resampler": {"depth": 6, "num_latents": 64, "heads": 8, "dim_head": 64, "ff_mult": 4},
 ///    "gated_block": {"heads": 8, "dim_head": 64, "ff_mult": 4, "only_attend_immediate_media": true}}
 ///
-/// Throws FormatError naming `file` and what is missing.
-inline FlamingoSizes flamingo_sizes(const std::string& file, const io::Json& c) {
-  try {
-    const io::Json& r = c.at("resampler");
-    const io::Json& g = c.at("gated_block");
-    FlamingoSizes s;
-    s.every = c.at("cross_attn_every_n_layers");
-    s.vocabulary = c.at("vocabulary");
-    s.image_token = c.at("image_token");
-    s.endofchunk_token = c.at("endofchunk_token");
-    s.train_embeddings = !c.at("freeze_lm_embeddings").get<bool>();
-    s.resampler.depth = r.at("depth");
-    s.resampler.latents = r.at("num_latents");
-    s.resampler.heads = {r.at("heads"), r.at("dim_head")};
-    s.resampler.multiple = r.at("ff_mult");
-    s.gated_block.heads = {g.at("heads"), g.at("dim_head")};
-    s.gated_block.multiple = g.at("ff_mult");
-    s.gated_block.mask = g.at("only_attend_immediate_media").get<bool>()
-                             ? nn::MediaMask::immediate
-                             : nn::MediaMask::all_previous;
-    return s;
-  } catch (const io::Json::exception& error) {
-    fail<FormatError>(file, "the sizes of a Flamingo", error.what());
-  }
+/// Throws FormatError naming `file` and what is missing, or known to nobody.
+inline FlamingoSizes flamingo_sizes(const std::string& file, const io::Json& json) {
+  ConfigFields c(file, json);
+  ConfigFields r = c.inside("resampler");
+  ConfigFields g = c.inside("gated_block");
+  const auto token = [&](const char* name) {
+    const auto id = c.require<double>(name);
+    if (!(id >= 0 && id < 1e9 && id == std::floor(id)))
+      fail<FormatError>(file, cat("the id of a token as ", name), id);
+    return static_cast<std::int64_t>(id);
+  };
+  FlamingoSizes s;
+  s.every = c.require<index_t>("cross_attn_every_n_layers");
+  s.vocabulary = c.require<index_t>("vocabulary");
+  s.image_token = token("image_token");
+  s.endofchunk_token = token("endofchunk_token");
+  s.train_embeddings = !c.require<bool>("freeze_lm_embeddings");
+  s.resampler.depth = r.layers("depth");
+  s.resampler.latents = r.require<index_t>("num_latents");
+  s.resampler.heads = {r.require<index_t>("heads"), r.require<index_t>("dim_head")};
+  s.resampler.multiple = r.require<index_t>("ff_mult");
+  s.gated_block.heads = {g.require<index_t>("heads"), g.require<index_t>("dim_head")};
+  s.gated_block.multiple = g.require<index_t>("ff_mult");
+  s.gated_block.mask = g.require<bool>("only_attend_immediate_media") ? nn::MediaMask::immediate
+                                                                      : nn::MediaMask::all_previous;
+  r.finish();
+  g.finish();
+  // A golden case has all that it holds in one file.
+  if (!file.ends_with("case.json")) c.finish();
+  return s;
 }
 
 /// The model as its configurations say, without values: no weights are read. Of its embeddings nothing trains yet.
@@ -74,13 +83,14 @@ std::unique_ptr<Flamingo<T>> shape_flamingo(const FlamingoFiles& files,
   const std::string vision_config = files.vision + "/open_clip_config.json";
   const io::Json lm = io::read_json(language_config);
   const ClipVisionSizes vision =
-      sizes.vision ? *sizes.vision : clip_vision_sizes(vision_config, io::read_json(vision_config));
+      sizes.vision ? *sizes.vision
+                   : clip_vision_sizes(vision_config, io::read_json(vision_config), files.ignored);
   nn::ResamplerSizes resampler = sizes.resampler;
   resampler.width = vision.width;
   nn::GatedBlockSizes block = sizes.gated_block;
   block.visual_width = vision.width;
-  block.text_width = detail::required<index_t>(language_config, lm,
-                                               lm.contains("d_model") ? "d_model" : "hidden_size");
+  block.text_width =
+      ConfigFields(language_config, lm).any_of<index_t>({"d_model", "hidden_size"}).value_or(0);
   return std::make_unique<Flamingo<T>>(
       FusionPlan{sizes.every, sizes.image_token},
       [&](nn::Module& owner, const char* name) {
@@ -90,7 +100,7 @@ std::unique_ptr<Flamingo<T>> shape_flamingo(const FlamingoFiles& files,
         return std::make_unique<nn::PerceiverResampler<T>>(owner, name, resampler);
       },
       [&](nn::Module& owner, const char* name) {
-        return make_decoder<T>(owner, name, language_config, lm, sizes.vocabulary);
+        return make_decoder<T>(owner, name, language_config, lm, sizes.vocabulary, files.ignored);
       },
       block);
 }

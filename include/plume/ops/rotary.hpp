@@ -34,15 +34,18 @@ struct RotaryTable {
   [[nodiscard]] index_t channels() const { return 2 * cos.size(-1); }  ///< r
 };
 
-/// The table for `positions` [T] or [B, T] (any integers), r even and positive, base > 0.
+/// The table for `positions` [T] or [B, T] (any integers), r even and positive, base > 0. Positions are divided by
+/// `stretch` > 0: linear scaling, with which a model reads longer texts than it was trained on.
 inline RotaryTable rotary_table(const Tensor<std::int64_t>& positions, index_t r,
-                                double base = 10000, RotaryAngle angle = RotaryAngle::exact) {
+                                double base = 10000, RotaryAngle angle = RotaryAngle::exact,
+                                double stretch = 1) {
   detail::require_cpu("rotary", positions);
   if (positions.rank() != 1 && positions.rank() != 2) {
     fail<ShapeError>("rotary", "positions of shape [T] or [B, T]", positions.shape());
   }
   if (r < 2 || r % 2 != 0) fail<ValueError>("rotary", "an even number of channels >= 2", r);
   if (!(base > 0)) fail<ValueError>("rotary", "a base > 0", base);
+  if (!(stretch > 0)) fail<ValueError>("rotary", "a stretch > 0", stretch);
   Dims sizes = positions.shape();
   sizes.push_back(r / 2);
   RotaryTable table{Tensor<float>(Shape(sizes)), Tensor<float>(Shape(sizes))};
@@ -55,7 +58,9 @@ inline RotaryTable rotary_table(const Tensor<std::int64_t>& positions, index_t r
       double theta = std::pow(base, -2 * static_cast<double>(i) / static_cast<double>(r));
       if (angle == RotaryAngle::float32) theta = static_cast<double>(static_cast<float>(theta));
       for (index_t t = begin; t < end; ++t) {
-        double a = static_cast<double>(p[t]) * theta;
+        double place = static_cast<double>(p[t]) / stretch;
+        if (angle == RotaryAngle::float32) place = static_cast<double>(static_cast<float>(place));
+        double a = place * theta;
         if (angle == RotaryAngle::float32) a = static_cast<double>(static_cast<float>(a));
         cos[t * (r / 2) + i] = static_cast<float>(std::cos(a));
         sin[t * (r / 2) + i] = static_cast<float>(std::sin(a));
