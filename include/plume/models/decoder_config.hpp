@@ -264,6 +264,13 @@ std::unique_ptr<TextDecoder<T>> make_decoder(nn::Module& owner, std::string name
   fail<FormatError>(file, "model_type opt, gpt_neox, mosaic_gpt, mpt or llama", type);
 }
 
+/// The standard deviation of that model's first values, with which new rows of its tables begin.
+inline double initial_deviation(const std::string& file, const io::Json& config) {
+  ConfigFields c(file, config);
+  const auto said = c.get<double>("init_std");
+  return c.positive("initializer_range", said.value_or(c.get("initializer_range", 0.02)), 1);
+}
+
 /// How many tokens a text of that model may have, prompt and continuation together: what the config says, under one of
 /// the names that it has had; LLaMA's first conversions may say nothing, which means 2048.
 inline index_t context_length(const std::string& file, const io::Json& config) {

@@ -128,9 +128,7 @@ std::unique_ptr<Flamingo<T>> open_flamingo(
   auto model = shape_flamingo<T>(files, sizes);
   const LoadReport vision = load_vision<T>(*model->vision_encoder, io::read_weights(files.vision));
   const std::string config = files.language + "/config.json";
-  const io::Json lm = io::read_json(config);
-  const double deviation = detail::positive(
-      config, lm, lm.contains("init_std") ? "init_std" : "initializer_range", 0.02, 1);
+  const double deviation = initial_deviation(config, io::read_json(config));
   const LoadReport language = load_decoder<T>(
       *model->lang_encoder, io::read_weights(files.language), sizes.seed, deviation);
   LoadReport trained;
