@@ -5,6 +5,7 @@
 
 #include "commands.hpp"
 #include "model_options.hpp"
+#include "option_checks.hpp"
 #include "pictures.hpp"
 #include "plume/generate/generate.hpp"
 #include "plume/generate/prompt.hpp"
@@ -48,7 +49,8 @@ std::vector<Shot> read_shots(const std::string& path) {
       if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string())
         fail<FormatError>(path, cat("a text \"", key, "\" in each entry"), io::print_json(entry));
     }
-    out.push_back({(folder / entry["image"].get<std::string>()).string(), entry["text"]});
+    const std::string image = io::bytes_of_json_text(entry["image"].get<std::string>());
+    out.push_back({(folder / image).string(), entry["text"]});
   }
   return out;
 }
@@ -77,7 +79,21 @@ class Stream {
   std::size_t shown_ = 0;
 };
 
+/// Throws ValidationError where options do not go together.
+void require_consistent(const generate::Options& o) {
+  if (o.min_new_tokens > o.max_new_tokens)
+    checks::refuse("--min-new-tokens", cat("at most --max-new-tokens ", o.max_new_tokens),
+                   std::to_string(o.min_new_tokens));
+  if (o.sample && o.num_beams > 1)
+    checks::refuse("--sample", "--beams 1: texts are drawn one by one",
+                   cat("--beams ", o.num_beams));
+  if (!o.sample && o.num_return_sequences > o.num_beams)
+    checks::refuse("--return", cat("at most --beams ", o.num_beams, " without --sample"),
+                   std::to_string(o.num_return_sequences));
+}
+
 void caption(const CaptionOptions& given) {
+  require_consistent(given.generation);
   std::vector<Shot> shots;
   if (!given.shots_file.empty()) shots = read_shots(given.shots_file);
   for (const std::string& shot : given.shots) shots.push_back(parse_shot(shot));
@@ -95,12 +111,23 @@ void caption(const CaptionOptions& given) {
     fail<ValueError>("caption", cat("pictures for the ", pictures, " <image> of the prompt"),
                      cat(given.images.size(), " pictures"));
 
-  const auto [words, model] = given.model.open<float>();
-  if (given.bf16) (void)nn::hold_frozen_in_bf16(*model);
+  const ModelOptions::Parts parts = given.model.parts();
+  const text::Tokenizer& words = parts.words;
   generate::Options options = given.generation;
   generate::end_with_chunk(options, words);
   const models::TextInput prompt = generate::prompt_of(
       words, context.markup(given.prompt), std::ssize(seen) + static_cast<index_t>(pictures));
+  {  // what is wrong is said before weights are read and the first text is made
+    const auto shape = parts.shape();
+    (void)generate::within(shape->lang_encoder->positions(), prompt.ids.size(1), options);
+    for (const std::vector<std::string>* files : {&std::as_const(seen), &given.images}) {
+      for (const std::string& file : *files)
+        (void)load_pictures<float>({file}, shape->vision_encoder->sizes);
+    }
+  }
+  const auto model =
+      models::open_flamingo<float>(parts.files, parts.sizes, ModelOptions::tell_adapted);
+  if (given.bf16) (void)nn::hold_frozen_in_bf16(*model);
   const bool streams = options.num_beams == 1 && options.num_return_sequences == 1 && !given.json;
   for (std::size_t first = 0; first < given.images.size(); first += pictures) {
     std::vector<std::string> files = seen;
@@ -137,27 +164,32 @@ void add_caption(CLI::App& app) {
   generate::Options& g = given->generation;
   given->model.add_to(*command);
   command->add_option("--image", given->images, "Pictures; each <image> of the prompt takes one")
-      ->required();
+      ->required()
+      ->check(checks::readable_file());
   command
       ->add_option("--prompt", given->prompt,
                    "The text to continue, with <image> where a picture is")
       ->capture_default_str();
   command->add_option("--shot", given->shots, "An example before the prompt: PICTURE=TEXT");
-  command->add_option("--shots", given->shots_file,
-                      "Examples from a JSON file: [{\"image\": ..., \"text\": ...}, ...]");
-  command->add_option("--beams", g.num_beams, "Beams; 1 is greedy, and streams")
-      ->capture_default_str();
-  command->add_option("--max-new-tokens", g.max_new_tokens)->capture_default_str();
-  command->add_option("--min-new-tokens", g.min_new_tokens)->capture_default_str();
-  command->add_option("--length-penalty", g.length_penalty)->capture_default_str();
-  command->add_option("--no-repeat-ngram", g.no_repeat_ngram_size)->capture_default_str();
-  command->add_option("--return", g.num_return_sequences, "Texts per prompt")
-      ->capture_default_str();
+  command
+      ->add_option("--shots", given->shots_file,
+                   "Examples from a JSON file: [{\"image\": ..., \"text\": ...}, ...]")
+      ->check(checks::readable_file());
+  const auto option = [&](const char* name, auto& value, const CLI::Validator& check,
+                          const char* help = "") {
+    return command->add_option(name, value, help)->transform(check)->capture_default_str();
+  };
   command->add_flag("--sample", g.sample, "Draw tokens in place of the likeliest");
-  command->add_option("--temperature", g.temperature)->capture_default_str();
-  command->add_option("--top-k", g.top_k)->capture_default_str();
-  command->add_option("--top-p", g.top_p)->capture_default_str();
-  command->add_option("--seed", g.seed, "Of --sample")->capture_default_str();
+  option("--beams", g.num_beams, checks::integer(1, 1024), "Beams; 1 is greedy, and streams");
+  option("--max-new-tokens", g.max_new_tokens, checks::integer(1, 1 << 20));
+  option("--min-new-tokens", g.min_new_tokens, checks::integer(0, 1 << 20));
+  option("--length-penalty", g.length_penalty, checks::finite());
+  option("--no-repeat-ngram", g.no_repeat_ngram_size, checks::integer(0, 1 << 20));
+  option("--return", g.num_return_sequences, checks::integer(1, 1024), "Texts per prompt");
+  option("--temperature", g.temperature, checks::positive(), "Of --sample")->needs("--sample");
+  option("--top-k", g.top_k, checks::integer(0), "Of --sample; 0: from all")->needs("--sample");
+  option("--top-p", g.top_p, checks::probability(), "Of --sample")->needs("--sample");
+  option("--seed", g.seed, checks::integer(0, checks::any_seed), "Of --sample")->needs("--sample");
   command->add_flag("--bf16", given->bf16, "Hold the frozen matrices in bfloat16: half the memory");
   command->add_flag("--json", given->json, "One JSON object per prompt: images, texts, scores");
   command->callback([given] { caption(*given); });

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "option_checks.hpp"
 #include "plume/models/open.hpp"
 #include "plume/models/released.hpp"
 #include "plume/text/tokenizer.hpp"
@@ -43,7 +44,7 @@ struct ModelOptions {
                        "the model may then compute something else")
         ->allow_extra_args(false);
     command.add_option("--every", every, "A gated block before every k-th layer")
-        ->check(CLI::PositiveNumber)
+        ->transform(checks::integer(1))
         ->capture_default_str();
     command.add_option("--model", model,
                        "A folder with vision/, lm/, tokenizer/, checkpoint.pt and the sizes in "

@@ -89,6 +89,9 @@ inline CLI::Validator non_negative() {
 inline CLI::Validator between_0_and_1() {
   return detail::number("a number of 0 to 1", [](double x) { return x >= 0 && x <= 1; });
 }
+inline CLI::Validator percentage() {
+  return detail::number("a number of 0 to 100", [](double x) { return x >= 0 && x <= 100; });
+}
 /// A probability of something that must be possible: in (0, 1].
 inline CLI::Validator probability() {
   return detail::number("a number above 0 and at most 1", [](double x) { return x > 0 && x <= 1; });

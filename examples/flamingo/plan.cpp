@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "option_checks.hpp"
 #include "plume/models/open.hpp"
 #include "plume/models/released.hpp"
 #include "plume/train/memory_advice.hpp"
@@ -59,10 +60,11 @@ std::size_t bytes_of(const std::string& text) {
   }
   CLI::detail::rtrim(value);
   double number = 0;
-  if (!units.contains(unit) || !CLI::detail::lexical_cast(value, number) || !(number > 0) ||
-      number > 1e9)
-    fail<ValueError>("plan", "--memory like 80GiB or 24GB", text);
-  return static_cast<std::size_t>(number * static_cast<double>(units.at(unit)));
+  const bool known = units.contains(unit) && checks::positive()(value).empty() &&
+                     CLI::detail::lexical_cast(value, number);
+  const double bytes = known ? number * static_cast<double>(units.at(unit)) : 0;
+  if (!(bytes >= 1) || bytes > 1e18) checks::refuse("--memory", "a size like 80GiB or 24GB", text);
+  return static_cast<std::size_t>(bytes);
 }
 std::size_t bytes_of_this_machine() {
   return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
@@ -70,6 +72,8 @@ std::size_t bytes_of_this_machine() {
 }
 
 void run(PlanOptions given) {
+  const std::size_t available =
+      given.memory.empty() ? bytes_of_this_machine() : bytes_of(given.memory);
   train::StepShape& shape = given.shape;
   if (shape.pairs.batch < 0) shape.pairs.batch = 2 * shape.documents.batch;
   shape.precision = given.precision == "fp32" ? Precision::fp32 : Precision::amp_bf16;
@@ -77,9 +81,16 @@ void run(PlanOptions given) {
        {models::Recompute::none, models::Recompute::blocks, models::Recompute::layers})
     if (given.recompute == name(dial)) shape.recompute = dial;
   const auto model = shape_of(given);
+  const index_t positions = model->lang_encoder->positions();
+  const auto need = [&](const char* option, const train::StreamShape& stream) {
+    if (stream.batch > 0 && stream.tokens > positions)
+      checks::refuse(option,
+                     cat("at most ", positions, " tokens, the positions of the language model"),
+                     std::to_string(stream.tokens));
+  };
+  need("--tokens-documents", shape.documents);
+  need("--tokens-pairs", shape.pairs);
   const train::MemoryPlan plan = train::memory_plan<float>(*model, shape);
-  const std::size_t available =
-      given.memory.empty() ? bytes_of_this_machine() : bytes_of(given.memory);
   const bool fits = plan.peak <= available;
   const auto advice = fits ? std::vector<train::MemoryAdvice>()
                            : train::memory_advice<float>(*model, plan, available);
@@ -128,18 +139,22 @@ void add_plan(CLI::App& app) {
                "with vision/ and lm/, of which the configurations are read")
       ->required();
   c.add_option("--batch-documents", o.shape.documents.batch, "Documents of a micro-batch")
-      ->check(CLI::Range(index_t{0}, train::most_planned_tokens))
+      ->transform(checks::integer(0, train::most_planned_tokens))
       ->capture_default_str();
   c.add_option("--batch-pairs", o.shape.pairs.batch,
                "Pairs of a micro-batch (default: two for each document)")
-      ->check(CLI::Range(index_t{0}, train::most_planned_tokens));
+      ->transform(checks::integer(0, train::most_planned_tokens));
   c.add_option("--tokens-documents", o.shape.documents.tokens, "Tokens of a document")
+      ->transform(checks::integer(1, train::most_planned_tokens))
       ->capture_default_str();
-  c.add_option("--tokens-pairs", o.shape.pairs.tokens, "Tokens of a pair")->capture_default_str();
+  c.add_option("--tokens-pairs", o.shape.pairs.tokens, "Tokens of a pair")
+      ->transform(checks::integer(1, train::most_planned_tokens))
+      ->capture_default_str();
   c.add_option("--images", o.shape.documents.images, "Pictures of a document")
+      ->transform(checks::integer(0, 1024))
       ->capture_default_str();
   c.add_option("--micro-batches", o.shape.micro_batches, "Micro-batches of a step")
-      ->check(CLI::Range(index_t{1}, index_t{1} << 20))
+      ->transform(checks::integer(1, 1 << 20))
       ->capture_default_str();
   c.add_option("--precision", o.precision, "What matrix products are taken in")
       ->check(CLI::IsMember({"fp32", "amp_bf16"}))
@@ -151,7 +166,7 @@ void add_plan(CLI::App& app) {
   c.add_flag("--freeze-embeddings", o.freeze_embeddings,
              "Do not train the rows of <image> and <|endofchunk|>");
   c.add_option("--world", o.world, "Ranks, each with batches of that size")
-      ->check(CLI::PositiveNumber)
+      ->transform(checks::integer(1, 1 << 20))
       ->capture_default_str();
   c.add_option("--memory", o.memory,
                "What a rank has: 80GiB, 24GB (default: the memory of this machine)");

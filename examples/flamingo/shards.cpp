@@ -5,6 +5,7 @@
 #include <map>
 
 #include "commands.hpp"
+#include "option_checks.hpp"
 #include "plume/data/loader.hpp"
 #include "plume/data/preflight.hpp"
 #include "plume/data/shard_list.hpp"
@@ -114,8 +115,11 @@ void add_shards(CLI::App& app) {
         ->check(CLI::IsMember({"pairs", "documents"}))
         ->capture_default_str();
     sub->add_option("--similarity-threshold", given->threshold, "Of documents")
+        ->transform(checks::finite())
         ->capture_default_str();
-    sub->add_option("--threads", given->threads, "Threads that read")->capture_default_str();
+    sub->add_option("--threads", given->threads, "Threads that read")
+        ->transform(checks::integer(0, 1024))
+        ->capture_default_str();
     sub->callback([given, run] { run(*given); });
   };
   reader("inspect", "Count records, samples, tokens and pictures", inspect);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "option_checks.hpp"
 #include "plume/data/mmc4.hpp"
 #include "plume/data/pair_folder.hpp"
 #include "plume/data/shard_list.hpp"
@@ -142,12 +143,14 @@ void add_shards_make(CLI::App& shards) {
                   "Pictures (jpg, jpeg, png) with a .txt beside each; with --documents, pictures")
       ->required();
   sub->add_option("PREFIX", given->prefix, "Shards are PREFIX000000.tar, PREFIX000001.tar, ...")
+      ->check(CLI::Validator(
+          [](std::string& prefix) { return checks::unwritable(prefix + "000000.tar", false); }, ""))
       ->required();
   sub->add_option("--documents", given->documents,
                   "MMC4: docs_shard_{0..99}_v2.jsonl.zip, or .jsonl; the pictures of file K lie in "
                   "FOLDER/K or FOLDER");
   sub->add_option("--pairs-per-shard,--documents-per-shard", given->a_shard, "Records of one shard")
-      ->check(CLI::PositiveNumber)
+      ->transform(checks::integer(1))
       ->capture_default_str();
   sub->callback([given] {
     if (given->documents.empty()) return make_pairs(*given);

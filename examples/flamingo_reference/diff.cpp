@@ -1,6 +1,7 @@
 // flamingo diff A B: two traces, value by value.
 
 #include "commands.hpp"
+#include "option_checks.hpp"
 #include "plume/io/weights.hpp"
 #include "verify/table.hpp"
 #include "verify/values.hpp"
@@ -49,7 +50,7 @@ void add_diff(CLI::App& app) {
   command
       ->add_option("--tolerance", given->tolerance,
                    "Largest error allowed, relative to a tensor's largest element")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(checks::non_negative())
       ->capture_default_str();
   command->add_flag("--table", given->table, "Print every comparison");
   command->callback([given] { diff(given->a, given->b, given->tolerance, given->table); });

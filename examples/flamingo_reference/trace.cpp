@@ -4,6 +4,7 @@
 
 #include "commands.hpp"
 #include "model_options.hpp"
+#include "option_checks.hpp"
 #include "pictures.hpp"
 #include "verify/model_case.hpp"
 
@@ -56,10 +57,13 @@ void add_trace(CLI::App& app) {
   auto* golden = command->add_option("--case", given->golden_case,
                                      "A golden model case: its model on its training batch");
   given->model.add_to(*command);
-  command->add_option("--image", given->images, "Pictures, in the order of the <image> tokens");
+  command->add_option("--image", given->images, "Pictures, in the order of the <image> tokens")
+      ->check(checks::readable_file());
   command->add_option("--prompt", given->prompt, "Text, for example '<image>Output:'")
       ->excludes(golden);
-  command->add_option("-o,--output", given->output, "File to write")->required();
+  command->add_option("-o,--output", given->output, "File to write")
+      ->required()
+      ->check(checks::writable_file());
   command->add_option("--precision", given->precision, "Compute in float or double")
       ->check(CLI::IsMember({"float", "double"}))
       ->capture_default_str();

@@ -2,10 +2,13 @@
 
 #include <iostream>
 
+#include "../flamingo/option_checks.hpp"
 #include "commands.hpp"
 #include "write.hpp"
 
 namespace world {
+
+namespace checks = flamingo::checks;
 
 void add_make(CLI::App& app) {
   struct Given {
@@ -16,9 +19,11 @@ void add_make(CLI::App& app) {
   MakeOptions& make = given->make;
   CLI::App* command = app.add_subcommand("make", "Make the world: pictures, texts and questions");
   command->add_option("--out", given->out, "Folder of the world")->required();
-  command->add_option("--seed", make.seed, "Another seed, another world")->capture_default_str();
+  command->add_option("--seed", make.seed, "Another seed, another world")
+      ->transform(checks::integer(0, checks::any_seed))
+      ->capture_default_str();
   const auto count = [&](const char* name, index_t& value, const char* what) {
-    command->add_option(name, value, what)->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_option(name, value, what)->transform(checks::integer(1))->capture_default_str();
   };
   count("--pairs", make.pairs, "Pictures with a caption");
   count("--documents", make.documents, "Documents of one to six pictures");

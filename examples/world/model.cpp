@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "../flamingo/option_checks.hpp"
 #include "commands.hpp"
 #include "plume/io/torch_writer.hpp"
 #include "plume/io/weights.hpp"
@@ -61,7 +62,9 @@ void add_model(CLI::App& app) {
   command->add_option("--model", sizes->model, "Folder with vision/, lm/ and tokenizer/")
       ->required();
   const auto size = [&](const char* name, plume::index_t& value, const char* what) {
-    command->add_option(name, value, what)->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_option(name, value, what)
+        ->transform(flamingo::checks::integer(1, 1 << 20))
+        ->capture_default_str();
   };
   size("--every", sizes->every, "A gated block before every k-th layer");
   size("--depth", sizes->depth, "Layers of the resampler");
@@ -78,7 +81,7 @@ void add_model(CLI::App& app) {
   CLI::App* close = app.add_subcommand(
       "close-gates", "Copy a checkpoint with its gates at 0: the language model alone");
   close->add_option("--checkpoint", gates->checkpoint)->required();
-  close->add_option("--out", gates->out)->required();
+  close->add_option("--out", gates->out)->required()->check(flamingo::checks::writable_file());
   close->callback([gates] { close_gates(gates->checkpoint, gates->out); });
 }
 

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <optional>
 
+#include "../flamingo/option_checks.hpp"
 #include "plume/autograd/backward.hpp"
 #include "plume/optim/adamw.hpp"
 #include "plume/optim/clip.hpp"
@@ -89,10 +90,15 @@ struct PretrainOptions {
   void add_to(CLI::App& command, Course& course) {
     command.add_option("--data", data, "Folder of the world")->required();
     command.add_option("--out", out, "Folder for the weights")->required();
-    command.add_option("--steps", course.steps)->capture_default_str();
-    command.add_option("--lr", course.learning_rate, "Largest learning rate")
+    command.add_option("--steps", course.steps)
+        ->transform(flamingo::checks::integer(1))
         ->capture_default_str();
-    command.add_option("--warmup", course.warmup, "Steps of linear warm-up")->capture_default_str();
+    command.add_option("--lr", course.learning_rate, "Largest learning rate")
+        ->transform(flamingo::checks::non_negative())
+        ->capture_default_str();
+    command.add_option("--warmup", course.warmup, "Steps of linear warm-up")
+        ->transform(flamingo::checks::integer(0))
+        ->capture_default_str();
   }
   /// Writes OUT/training.json, last of all: it tells that the rest is there.
   void done(const plume::io::Json& what) const {

@@ -5,10 +5,13 @@
 #include <iomanip>
 #include <iostream>
 
+#include "../flamingo/option_checks.hpp"
 #include "best.hpp"
 #include "commands.hpp"
 
 namespace world {
+
+namespace checks = flamingo::checks;
 
 namespace {
 
@@ -95,7 +98,7 @@ void add_score(CLI::App& app) {
       ->add_option("--content-at-least", given->least,
                    "Percent of captions with the right content, at each number of shots, below "
                    "which this fails")
-      ->check(CLI::Range(0.0, 100.0))
+      ->transform(checks::percentage())
       ->capture_default_str();
   command->callback([given] { run(*given); });
 }

@@ -315,6 +315,15 @@ TEST_CASE("expand_shards: braces, ranges, globs and lists") {
   const auto shards = make_shards(folder, 3, 1);
   CHECK(expand_shards((folder.path / "*.tar").string()) == shards);
   CHECK(expand_shards((folder.path / "shard{0,2}*").string()) == List{shards[0], shards[2]});
+  // The name of a file stands for that file, whatever signs and bytes it has.
+  for (const char* name : {"a[x].tar", "a{b,c}.tar", "a::b.tar", "caf\xe9 '*'\n.tar", "{1..3}"}) {
+    const std::string path = folder.put(name, "");
+    CHECK(expand_shards(path) == List{path});
+    if (std::string(name).find("::") == std::string::npos)
+      CHECK(expand_shards(path + "::r") == List{path, "r"});
+  }
+  const std::string first = folder.put("run[1]/0.tar", ""), second = folder.put("run[1]/1.tar", "");
+  CHECK(expand_shards(folder.file("run[1]/{0..1}.tar")) == List{first, second});
 }
 
 TEST_CASE("TarWriter: what it writes is read again; a name it cannot write is refused") {

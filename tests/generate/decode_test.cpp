@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "tests/generate/toy_reader.hpp"
 
 // Decoding without a model: every text there can be is scored by hand and the search's choice compared.
@@ -231,6 +233,19 @@ TEST_CASE("decode: what it cannot do is said") {
   CHECK_THROWS_AS(decode(reader, {{1, 2}, {1}}, options(1, 4)), ShapeError);
   CHECK_THROWS_AS(decode(reader, prompts, options(0, 4)), ValueError);
   CHECK(decode(reader, {}, options(1, 4)).tokens.empty());
+}
+
+TEST_CASE("within: texts end where the positions of the model do, and what cannot fit is refused") {
+  Options o = options(1, 20);
+  o.min_new_tokens = 3;
+  CHECK(within(128, 100, o).max_new_tokens == 20);
+  CHECK(within(128, 109, o).max_new_tokens == 20);  // the last one is not read
+  CHECK(within(128, 110, o).max_new_tokens == 19);
+  CHECK(within(128, 126, o).max_new_tokens == 3);
+  CHECK_THROWS_WITH_AS(within(128, 127, o), doctest::Contains("at most 2 new tokens"), ValueError);
+  CHECK_THROWS_WITH_AS(within(128, 129, o), doctest::Contains("a prompt of at most 128 tokens"),
+                       ValueError);
+  CHECK(within(std::numeric_limits<index_t>::max(), 5, o).max_new_tokens == 20);
 }
 
 }  // namespace

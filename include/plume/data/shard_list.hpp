@@ -3,11 +3,14 @@
 //
 //   ::        separates patterns          {a,b}   each of these
 //   {1..9}    a range; {001..099} keeps its width, {0..9..3} has a step      * ? [ ]   files that exist
+//
+// A list, a pattern or what its braces give that is the name of a file stands for that file, whatever signs it has.
 
 #include <glob.h>
 
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +22,11 @@ namespace plume::data {
 namespace detail {
 
 constexpr std::size_t most_shards = 10'000'000;
+
+inline bool is_file(std::string_view name) {
+  std::error_code none;  // names that are too long are no files
+  return std::filesystem::is_regular_file(std::filesystem::path(name), none);
+}
 
 /// The items of "a..b" or "a..b..step"; empty where the text is no range.
 inline std::vector<std::string> range(std::string_view text) {
@@ -98,9 +106,14 @@ inline std::vector<std::string> expand_shards(std::string_view list) {
   while (true) {
     const std::size_t end = list.find("::");
     const std::string pattern(list.substr(0, end));
+    if (detail::is_file(list)) {
+      out.emplace_back(list);
+      return out;
+    }
     if (pattern.empty()) fail<ValueError>("shards", "a path, or several with :: between", "none");
-    for (std::string& path : detail::expand_braces(pattern)) {
-      if (path.find_first_of("*?[") == std::string::npos) {
+    for (std::string& path : detail::is_file(pattern) ? std::vector<std::string>{pattern}
+                                                      : detail::expand_braces(pattern)) {
+      if (path.find_first_of("*?[") == std::string::npos || detail::is_file(path)) {
         out.push_back(std::move(path));
         continue;
       }

@@ -2,6 +2,7 @@
 // How texts are continued. The names and defaults are those of transformers 4.28's `generate`, except that
 // a text ends at <|endofchunk|> and 20 new tokens are the default.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -64,6 +65,30 @@ inline void check(const Options& o) {
   need(o.top_p > 0 && o.top_p <= 1, "top_p in (0, 1]", o.top_p);
   need(o.eos >= -1, "eos, a token or -1", o.eos);
   need(o.pad >= -1, "pad, a token or -1", o.pad);
+}
+
+/// `o` for prompts of up to `prompt` tokens and a model that reads up to `positions`: a text stops, at the latest, with the
+/// token that follows the last one the model can read. Throws ValueError where the prompt, or min_new_tokens after it,
+/// are too long for that.
+inline Options within(index_t positions, index_t prompt, Options o) {
+  if (prompt > positions) {
+    fail<ValueError>("generate",
+                     cat("a prompt of at most ", positions,
+                         " tokens, the positions of the language model: fewer shots or a shorter "
+                         "text"),
+                     cat(prompt, " tokens"));
+  }
+  const index_t room = positions - prompt + 1;  // the last new token is not read
+  if (o.min_new_tokens > room) {
+    fail<ValueError>("generate",
+                     cat("at most ", room,
+                         " new tokens to be asked for (min_new_tokens) after a "
+                         "prompt of ",
+                         prompt, " tokens: the language model has ", positions, " positions"),
+                     o.min_new_tokens);
+  }
+  o.max_new_tokens = std::min(o.max_new_tokens, room);
+  return o;
 }
 
 }  // namespace plume::generate

@@ -67,6 +67,28 @@ inline void check_prompt(const models::TextInput& prompt) {
   }
 }
 
+/// The most tokens that a prompt has, padding left out.
+inline index_t longest_prompt(const models::TextInput& prompt) {
+  if (!prompt.mask.defined()) return prompt.ids.size(1);
+  index_t longest = 0;
+  for (index_t b = 0; b < prompt.ids.size(0); ++b) {
+    index_t real = 0;
+    for (index_t t = 0; t < prompt.ids.size(1); ++t) real += prompt.mask(b, t) ? 1 : 0;
+    longest = std::max(longest, real);
+  }
+  return longest;
+}
+
+/// `options` as `model` can meet them after this prompt, which is checked before. Throws as within() does.
+template <Floating T, class... Parts>
+Options within(const models::VisionLanguageModel<T, Parts...>& model,
+               const models::TextInput& prompt, const Options& options) {
+  check_prompt(prompt);
+  if constexpr (requires { model.lang_encoder->positions(); })
+    return within(model.lang_encoder->positions(), longest_prompt(prompt), options);
+  return options;
+}
+
 template <Floating T, class... Parts>
 class Session : public Reader {
  public:
@@ -127,7 +149,7 @@ class Session : public Reader {
  private:
   Session(const Model& model, const models::TextInput& prompt)
       : model_(model), prompt_(prompt), rows_(prompt.ids.defined() ? prompt.ids.size(0) : 0) {
-    check_prompt(prompt);
+    (void)within(model, prompt, Options{});
     const Tensor<std::int64_t> times = nn::text_times(prompt.ids, model_.plan.image_token);
     for (index_t b = 0; b < rows_; ++b)
       last_times_.push_back(times.data()[(b + 1) * prompt.ids.size(1) - 1]);

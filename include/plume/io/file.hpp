@@ -62,6 +62,10 @@ class AtomicFile {
 #ifdef __unix__
     temporary_ += std::to_string(getpid());
 #endif
+    std::error_code none;
+    if (const auto there = std::filesystem::status(path_, none);
+        std::filesystem::exists(there) && !std::filesystem::is_regular_file(there))
+      fail<ValueError>(path_, "the name of a file to write", "a folder or a device");
     durable::announce(durable::Operation::create, temporary_);
     file_ = std::fopen(temporary_.c_str(), "wb");
     if (file_ == nullptr) detail::fail_file("create", temporary_);

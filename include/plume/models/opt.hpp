@@ -76,6 +76,7 @@ class Opt : public TextDecoder<T> {
 
   [[nodiscard]] index_t width() const override { return sizes.width; }
   [[nodiscard]] index_t layer_count() const override { return sizes.layers; }
+  [[nodiscard]] index_t positions() const override { return sizes.positions; }
   [[nodiscard]] nn::TokenEmbedding<T>& tokens() override { return model.decoder.embed_tokens; }
   [[nodiscard]] std::string layer_path() const override { return "model.decoder.layers"; }
   [[nodiscard]] DecoderStep<T> begin(const TextInput& input, KvCache<T>* cache) const override {

@@ -5,6 +5,8 @@
 // and the treatment of padding: padding is masked as key, wherever it stands, and a padding query gives
 // numbers nobody reads.
 
+#include <limits>
+
 #include "plume/nn/perceiver_resampler.hpp"
 #include "plume/nn/token_embedding.hpp"
 #include "plume/ops/rotary.hpp"
@@ -59,6 +61,8 @@ class TextDecoder : public nn::Module {
 
   [[nodiscard]] virtual index_t width() const = 0;
   [[nodiscard]] virtual index_t layer_count() const = 0;
+  /// How many tokens of a text it can read: the rows of a table of positions, where it has one.
+  [[nodiscard]] virtual index_t positions() const { return std::numeric_limits<index_t>::max(); }
   [[nodiscard]] virtual nn::TokenEmbedding<T>& tokens() = 0;
   [[nodiscard]] const nn::TokenEmbedding<T>& tokens() const {
     return const_cast<TextDecoder*>(this)->tokens();
