@@ -39,9 +39,10 @@ struct ModelOptions {
     command.add_option("--tokenizer", tokenizer, "Tokenizer folder (default: that of --lm)");
     command.add_option(checkpoint, files.checkpoint,
                        "The trainable part: checkpoint.pt (default: that of --model)");
-    command.add_option("--ignore-config-field", files.ignored,
-                       "Go on although a model's config has this field, which Plume would refuse; "
-                       "the model may then compute something else")
+    command
+        .add_option("--ignore-config-field", files.ignored,
+                    "Go on although a model's config has this field, which Plume would refuse; "
+                    "the model may then compute something else")
         ->allow_extra_args(false);
     command.add_option("--every", every, "A gated block before every k-th layer")
         ->transform(checks::integer(1))
