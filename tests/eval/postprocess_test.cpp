@@ -18,5 +18,5 @@ TEST_CASE("postprocess: the recorded generations") {
     }
   };
   check(plume::io::read_json(golden + "vqa_expected.json")["postprocess"], "caption_unquoted");
-  check(plume::io::read_json(golden + "edge/vqa/postprocess.json"), "caption");
+  check(plume::io::read_json(golden + "../metrics_edge/vqa/postprocess.json"), "caption");
 }

@@ -46,8 +46,8 @@ TEST_CASE("vqa_accuracy: the recorded sets") {
   for (const char* name : {"vqav2", "vizwiz"}) {
     CAPTURE(name);
     const Json want = io::read_json(golden + "../metrics_edge/vqa/" + name + "_expected.json");
-    const VqaAccuracy got =
-        score(cat("edge/vqa/", name, "_annotations.json"), cat("edge/vqa/", name, "_results.json"));
+    const VqaAccuracy got = score(cat("../metrics_edge/vqa/", name, "_annotations.json"),
+                                  cat("../metrics_edge/vqa/", name, "_results.json"));
     CHECK(Json(got.overall) == want["overall"]);
     CHECK(Json(got.by_question) == want["by_question"]);
     CHECK(Json(got.by_answer_type) == want["accuracy"]["perAnswerType"]);

@@ -185,7 +185,7 @@ TEST_CASE(
   const test::Folder run;
   run.put("report.html", "from before");
   const std::string line = "{\"event\":\"step\",\"step\":1}\n";
-  for (const char* broken : {"{\"event\":\n", "[1]\n", "3\n", "{\"a\":1,\"a\":2}\n"}) {
+  for (const char* broken : {"{\"event\":\n", "[1]\n", "3\n", "{\"a\":1,}\n"}) {
     run.put("log.jsonl", line + broken + line);
     CHECK_THROWS_WITH_AS(write_report(run.path.string()), doctest::Contains("log.jsonl line 2"),
                          FormatError);
