@@ -71,9 +71,10 @@ TEST_CASE("saved: every op that needs a value in backward tells when it was chan
          optimizer.step();
        }},
   };
-  for (const auto& [op, f] : ops_that_save()) {
+  for (const auto& [operation, f] : ops_that_save()) {
     for (const auto& [name, change] : changes) {
-      const std::string& what = name;  // clang 14 captures no structured binding
+      const auto& op = operation;  // clang 14 captures no structured binding
+      const std::string& what = name;
       INFO(op, ", ", what);
       Generator g(8);
       V x = trainable(uniform<double>({2, 4, 6, 4}, g, 0.5, 2));
