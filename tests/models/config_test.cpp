@@ -205,7 +205,10 @@ TEST_CASE("config: a field that Plume has one form of is refused by name in any 
       {"llama-every1", "do_sample", true},
       {"redpajama-every2", "no_such_field", 0},
       {"opt-all-previous-frozen-embeddings", "another", "x"}};
-  for (const auto& [family, path, value] : rows) {
+  for (const auto& row : rows) {
+    const auto& family = std::get<0>(row);  // clang 14 captures no structured binding
+    const auto& path = std::get<1>(row);
+    const auto& value = std::get<2>(row);
     INFO(family << " " << path);
     const io::Json config =
         with(family == "mpt7b" ? a_case(family) : of_family(family), path, value);
@@ -282,7 +285,7 @@ TEST_CASE("config: the vision encoder in the layout of open_clip's hub") {
     CHECK_THROWS_WITH_AS(models::clip_vision_sizes("c", config), doctest::Contains(words),
                          FormatError);
   };
-  for (const auto& [name, value] :
+  for (const auto& [field, value] :
        std::vector<std::pair<std::string, io::Json>>{{"interpolation", "bilinear"},
                                                      {"resize_mode", "longest"},
                                                      {"mode", "L"},
@@ -293,12 +296,13 @@ TEST_CASE("config: the vision encoder in the layout of open_clip's hub") {
                                                      {"std", {0.5, 0.0, 0.5}},
                                                      {"std", {1, 2, "3"}},
                                                      {"crop_pct", 0.9}}) {
+    const std::string& name = field;  // clang 14 captures no structured binding
     INFO(name);
     refused(with(hub, "preprocess_cfg." + name, value), name.c_str());
   }
   CHECK_NOTHROW(models::clip_vision_sizes("c", with(hub, "preprocess_cfg.size", {32, 32})));
   CHECK_NOTHROW(models::clip_vision_sizes("c", with(hub, "preprocess_cfg.fill_color", 0)));
-  for (const auto& [name, value] :
+  for (const auto& [field, value] :
        std::vector<std::pair<std::string, io::Json>>{{"timm_model_name", "vit_base"},
                                                      {"ls_init_value", 0.1},
                                                      {"patch_dropout", 0.5},
@@ -314,6 +318,7 @@ TEST_CASE("config: the vision encoder in the layout of open_clip's hub") {
                                                      {"layers", {3, 4, 6, 3}},
                                                      {"image_size", {32, 48}},
                                                      {"new_field", true}}) {
+    const std::string& name = field;  // clang 14 captures no structured binding
     INFO(name);
     refused(with(clip(), "vision_cfg." + name, value), name.c_str());
   }
